@@ -1,0 +1,156 @@
+/*
+ * driver.h - what a driver sees of the system, all of it.
+ *
+ * A driver is a shared object that exports one `const struct rk_driver
+ * rk_driver`. The server calls it in recoverable memory, one call at a time,
+ * on one thread (execution = interrupt). Whatever the driver keeps in memory
+ * it got from malloc, or in its own writable data, is part of the state that a
+ * successor inherits, as of the last commit: so a driver needs no code for
+ * recovery, and must keep nothing elsewhere (no descriptors, no threads, no
+ * files of the host, no pointers into the C library's own state).
+ *
+ * Every function returns >= 0 or a negative errno. A function that returns an
+ * error after rk_host.change() has its changes rolled back by the server.
+ * Objects are named by inode number; the server resolves names, checks
+ * permissions and holds references. A missing function answers as its comment
+ * says.
+ */
+#ifndef RK_DRIVER_H
+#define RK_DRIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "types.h"
+
+#define RK_DRIVER_ABI 1
+
+/* A block device: committed with the op, flushed by the server. Offsets and
+ * lengths are bytes, any alignment. */
+struct rk_host {
+	void *ctx;
+	/* 0 or a negative errno; reads see the writes of this op. */
+	int (*read)(void *ctx, void *buf, size_t len, uint64_t off);
+	int (*write)(void *ctx, const void *buf, size_t len, uint64_t off);
+	/* The bytes need not be kept; they may read as zeros or as before. */
+	int (*discard)(void *ctx, uint64_t off, uint64_t len);
+	uint64_t (*size)(void *ctx);
+	/* Say this before the first change that this op makes to the driver's
+	 * own state or to the device. Cheap; may be repeated. */
+	void (*change)(void *ctx);
+	struct rk_time (*now)(void *ctx);
+	/* One sentence for a person, no newline: shown if mount fails. */
+	void (*complain)(void *ctx, const char *sentence);
+};
+
+struct rk_mount_options {
+	bool read_only;
+	/* "name" or "name=value", in the order given; the driver refuses by
+	 * name (complain, -EINVAL) what it does not know. */
+	const char *const *option;
+	size_t n_options;
+};
+
+/* What create makes. */
+struct rk_new {
+	uint32_t mode;			/* type and permission bits */
+	uint32_t uid, gid;
+	uint64_t rdev;			/* devices */
+	const char *target;		/* symlinks, NUL-terminated */
+};
+
+enum {
+	RK_SET_MODE = 1 << 0,
+	RK_SET_UID = 1 << 1,
+	RK_SET_GID = 1 << 2,
+	RK_SET_SIZE = 1 << 3,
+	RK_SET_ATIME = 1 << 4,
+	RK_SET_MTIME = 1 << 5,
+	RK_SET_CTIME = 1 << 6,
+};
+
+struct rk_setattr {
+	uint32_t valid;			/* RK_SET_* */
+	uint32_t mode;			/* permission bits */
+	uint32_t uid, gid;
+	uint64_t size;
+	struct rk_time atime, mtime, ctime;
+};
+
+/* Called for each entry; a non-zero answer means "full, stop before this
+ * one". cookie: where readdir goes on after this entry. */
+typedef int rk_emit_fn(void *arg, const char *name, size_t len, uint64_t ino,
+		       uint8_t dt_type, uint64_t cookie);
+
+struct rk_driver {
+	uint32_t abi;			/* RK_DRIVER_ABI */
+	const char *name;
+	const char *help;		/* its options, a line each */
+
+	/* mount: -EUCLEAN with *needs_recovery set asks the supervisor to run
+	 * the file system's own journal recovery on the image and to try again. */
+	int (*mount)(const struct rk_host *host,
+		     const struct rk_mount_options *opt,
+		     void **ret_fs, uint64_t *ret_root, bool *needs_recovery);
+	/* Last call; everything was synced. */
+	int (*unmount)(void *fs);
+
+	int (*lookup)(void *fs, uint64_t dir, const char *name, size_t len,
+		      struct rk_stat *ret);			/* -ENOENT */
+	int (*getattr)(void *fs, uint64_t ino, struct rk_stat *ret);
+	/* RK_SET_SIZE on a large file may return 1: a stage is done, call
+	 * again after a commit. Others: 0. Sets ctime itself if not given. */
+	int (*setattr)(void *fs, uint64_t ino, const struct rk_setattr *set,
+		       struct rk_stat *ret);			/* -EROFS */
+	/* Any type. dir's nlink and times are kept too. */
+	int (*create)(void *fs, uint64_t dir, const char *name, size_t len,
+		      const struct rk_new *what, struct rk_stat *ret);
+	int (*link)(void *fs, uint64_t ino, uint64_t dir, const char *name,
+		    size_t len, struct rk_stat *ret);
+	/* Removes a name. *ret: the object after it; with nlink 0 the object
+	 * is on the orphan list (it survives a crash of everything as such)
+	 * and stays usable by number until reclaim(). A directory must be
+	 * empty (-ENOTEMPTY); `directory` says which of the two is meant
+	 * (-EISDIR, -ENOTDIR). */
+	int (*unlink)(void *fs, uint64_t dir, const char *name, size_t len,
+		      bool directory, struct rk_stat *ret);
+	/* flags: RENAME_NOREPLACE, RENAME_EXCHANGE of Linux. *victim: the
+	 * replaced object after it (ino 0: none), as for unlink. The server
+	 * has checked that a directory does not move into itself. */
+	int (*rename)(void *fs, uint64_t dir, const char *name, size_t len,
+		      uint64_t newdir, const char *newname, size_t newlen,
+		      uint32_t flags, struct rk_stat *victim);
+	/* Frees an object with nlink 0. Returns 1 while stages remain. */
+	int (*reclaim)(void *fs, uint64_t ino);
+	/* Not NUL-terminated; returns the length. */
+	int (*readlink)(void *fs, uint64_t ino, char *buf, size_t size);
+	/* Returns bytes; short only at the end of the file. Holes are zeros. */
+	int64_t (*read)(void *fs, uint64_t ino, void *buf, size_t len,
+			uint64_t off);
+	/* Returns bytes; extends the file, sets mtime and ctime. */
+	int64_t (*write)(void *fs, uint64_t ino, const void *buf, size_t len,
+			 uint64_t off);
+	int (*fallocate)(void *fs, uint64_t ino, uint32_t mode, uint64_t off,
+			 uint64_t len);				/* -EOPNOTSUPP */
+	/* SEEK_DATA or SEEK_HOLE; the default sees one piece of data. */
+	int (*seek)(void *fs, uint64_t ino, uint64_t off, bool hole,
+		    uint64_t *ret);
+	/* From cookie 0; gives "." and ".." too. Cookies stay valid while
+	 * other entries come and go. */
+	int (*readdir)(void *fs, uint64_t dir, uint64_t cookie,
+		       rk_emit_fn *emit, void *arg);
+	/* get, list: size 0 asks for the length; -ERANGE; -ENODATA. */
+	int (*getxattr)(void *fs, uint64_t ino, const char *name, void *buf,
+			size_t size);				/* -EOPNOTSUPP */
+	/* flags: XATTR_CREATE, XATTR_REPLACE */
+	int (*setxattr)(void *fs, uint64_t ino, const char *name,
+			const void *value, size_t size, uint32_t flags);
+	int (*listxattr)(void *fs, uint64_t ino, char *list, size_t size);
+	int (*removexattr)(void *fs, uint64_t ino, const char *name);
+	int (*statfs)(void *fs, struct rk_statfs *ret);
+	/* Writes everything that the driver still holds in memory to the
+	 * device, so that the device alone is a consistent file system. */
+	int (*sync)(void *fs);
+};
+
+#endif

@@ -1,0 +1,127 @@
+/*
+ * channel.h - the shared memory between one client thread and one server.
+ *
+ * One sealed memfd (F_SEAL_SHRINK | F_SEAL_GROW), made by the supervisor, which
+ * hands it to both sides and keeps it: it outlives both. Layout:
+ *
+ *	page 0		struct rk_channel
+ *	then		RK_RING_SLOTS + 1 slots; slot 0 is the synchronous one
+ *	then		payload areas: slot 0 has RK_SYNC_PAYLOAD bytes, every
+ *			ring slot has RK_RING_PAYLOAD
+ *
+ * A slot's life, by who may write it:
+ *	free	 request.seq == answer.seq	the client writes all of it
+ *	asked	 request.seq != answer.seq	the server writes answer and the
+ *						bytes from rk_out_offset() on
+ * The client publishes a request by storing request.seq last (release), the
+ * server an answer by storing answer.seq last. Neither believes what the
+ * other wrote: the server reads each request word once, into memory of its
+ * own.
+ *
+ * Waiting. The client spins, then sets `waiting` and sleeps in futex_wait on
+ * the low half of answer.seq; the server wakes it only if `waiting` is set.
+ * The server, before it sleeps in its event loop, sets `sleeping` and looks at
+ * the doorbell once more; the client that finds `sleeping` set writes to the
+ * channel's eventfd. `doorbell` counts submissions, so that the server sees
+ * with one load whether there is anything new.
+ */
+#ifndef RK_CHANNEL_H
+#define RK_CHANNEL_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include "request.h"
+
+#define RK_CHANNEL_MAGIC 0x6e686b72u		/* "rkhn" */
+
+enum {
+	RK_RING_SLOTS = 64,
+	RK_SLOTS = RK_RING_SLOTS + 1,
+	RK_SYNC_PAYLOAD = 2 * RK_IO_MAX,	/* in and out, untouched pages cost nothing */
+	RK_RING_PAYLOAD = 16 << 10,
+};
+
+struct rk_slot {
+	/* written by the client */
+	struct rk_request request;
+	_Atomic uint64_t asked;			/* request.seq, stored last */
+	_Atomic uint32_t waiting;
+	uint32_t reserved[13];
+	/* written by the server, on lines of its own */
+	struct rk_answer answer;
+	_Atomic uint64_t answered;		/* answer.seq, stored last; futex on its low half */
+	uint64_t reserved2[3];
+};
+_Static_assert(sizeof(struct rk_slot) == 256, "a slot is four cache lines");
+
+struct rk_channel {
+	uint32_t magic;
+	uint32_t version;
+	uint32_t id;				/* the server's number for it */
+	uint32_t reserved[13];
+	_Alignas(64) _Atomic uint32_t doorbell;	/* client */
+	_Alignas(64) _Atomic uint32_t sleeping;	/* server */
+	_Alignas(64) uint64_t stat[8];		/* server: counters for whoever looks */
+};
+
+#define RK_CHANNEL_SLOTS_AT	4096u
+#define RK_CHANNEL_PAYLOAD_AT	(RK_CHANNEL_SLOTS_AT + \
+	(((RK_SLOTS * sizeof(struct rk_slot)) + 4095u) & ~4095u))
+#define RK_CHANNEL_SIZE		(RK_CHANNEL_PAYLOAD_AT + RK_SYNC_PAYLOAD + \
+	RK_RING_SLOTS * RK_RING_PAYLOAD)
+
+static inline uint32_t rk_slot_payload_at(uint32_t slot)
+{
+	return slot == 0 ? RK_CHANNEL_PAYLOAD_AT :
+		RK_CHANNEL_PAYLOAD_AT + RK_SYNC_PAYLOAD +
+		(slot - 1) * RK_RING_PAYLOAD;
+}
+
+static inline uint32_t rk_slot_payload_size(uint32_t slot)
+{
+	return slot == 0 ? RK_SYNC_PAYLOAD : RK_RING_PAYLOAD;
+}
+
+/*
+ * The attach conversation on the supervisor's SOCK_SEQPACKET socket. The
+ * client sends rk_hello; the supervisor answers rk_welcome with two
+ * descriptors (channel memfd, doorbell eventfd), or with none for transport
+ * RK_TRANSPORT_SOCKET, after which requests (header + payload) and answers
+ * (rk_answer + bytes) go over this same socket. The connection stays open for
+ * as long as the channel is used: its end frees everything the client had.
+ */
+enum rk_transport { RK_TRANSPORT_CHANNEL, RK_TRANSPORT_SOCKET };
+enum rk_hello_kind {
+	RK_HELLO_ATTACH,	/* a new client process */
+	RK_HELLO_THREAD,	/* one more channel of process `token` */
+	RK_HELLO_FORK,		/* a child that inherits the descriptors of `token` */
+	RK_HELLO_STATUS,	/* tools: one rk_status back, then close */
+	RK_HELLO_STOP,		/* tools: flush, stop, answer, close */
+};
+
+#define RK_HELLO_MAGIC 0x6c686b72u
+
+struct rk_hello {
+	uint32_t magic, version;
+	uint32_t kind, transport;
+	uint64_t token;		/* names a process to this server; from rk_welcome */
+};
+
+struct rk_welcome {
+	int32_t error;		/* 0 or a negative errno */
+	uint32_t channel;	/* its number */
+	uint64_t token;
+};
+
+/* Answer to RK_HELLO_STATUS and RK_HELLO_STOP. Fixed size, NUL-terminated. */
+struct rk_status {
+	int32_t error;			/* of RK_HELLO_STOP: 0, or why not */
+	uint32_t supervisor, server, standby, zygote, keeper;	/* pids */
+	uint32_t restarts, clients;
+	uint64_t started_s;		/* CLOCK_REALTIME */
+	char name[64];
+	char mounts[1024];		/* "PATH=DRIVER:SOURCE\n" each */
+	char message[256];
+};
+
+#endif

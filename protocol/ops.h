@@ -1,0 +1,139 @@
+/*
+ * ops.h - every forwarded call, declared once.
+ *
+ * A row names a call, its number on the wire (never reused, never reordered),
+ * what routes it, and how it may be treated; ARGS_<call> lists its arguments.
+ * views.h turns the rows into numbers, structs, encoders, decoders, traces,
+ * client stubs and dispatchers: a new call is two lines here.
+ *
+ * Argument kinds, one argument word each:
+ *   FD(n)        descriptor of this server
+ *   DIR(n)       descriptor of a directory, or RK_AT_FDCWD
+ *   I32 U32 I64 U64 (n)
+ *   PATH(n)      string in the payload, at most RK_PATH_LEN_MAX with its NUL
+ *   NAME(n)      string in the payload, at most RK_NAME_LEN_MAX + 1 with its NUL
+ *   IN(p, len)   bytes in the payload, at most RK_IO_MAX
+ *   OUT(p, len)  room in the payload for bytes that come back; one per call
+ *   OUTS(type, p) the same for exactly one struct
+ *
+ * Routing:  BY_NONE, BY_FD, BY_PATH
+ * Flags:    MUTATES  may change state, so its answer waits for a commit
+ *           BLOCKS   may park
+ *           STAGES   long work is committed in stages
+ */
+#ifndef RK_OPS_H
+#define RK_OPS_H
+
+#define RK_OPS(OP)							\
+	OP(null,	1,  BY_NONE, 0)					\
+	OP(openat,	2,  BY_PATH, MUTATES)				\
+	OP(close,	3,  BY_FD,   MUTATES)				\
+	OP(read,	4,  BY_FD,   MUTATES)				\
+	OP(write,	5,  BY_FD,   MUTATES)				\
+	OP(pread,	6,  BY_FD,   0)					\
+	OP(pwrite,	7,  BY_FD,   MUTATES)				\
+	OP(lseek,	8,  BY_FD,   MUTATES)				\
+	OP(fstat,	9,  BY_FD,   0)					\
+	OP(fstatat,	10, BY_PATH, 0)					\
+	OP(faccessat,	11, BY_PATH, 0)					\
+	OP(mkdirat,	12, BY_PATH, MUTATES)				\
+	OP(mknodat,	13, BY_PATH, MUTATES)				\
+	OP(unlinkat,	14, BY_PATH, MUTATES)				\
+	OP(renameat2,	15, BY_PATH, MUTATES)				\
+	OP(linkat,	16, BY_PATH, MUTATES)				\
+	OP(symlinkat,	17, BY_PATH, MUTATES)				\
+	OP(readlinkat,	18, BY_PATH, 0)					\
+	OP(ftruncate,	19, BY_FD,   MUTATES | STAGES)			\
+	OP(truncate,	20, BY_PATH, MUTATES | STAGES)			\
+	OP(fallocate,	21, BY_FD,   MUTATES | STAGES)			\
+	OP(fchmod,	22, BY_FD,   MUTATES)				\
+	OP(fchmodat,	23, BY_PATH, MUTATES)				\
+	OP(fchown,	24, BY_FD,   MUTATES)				\
+	OP(fchownat,	25, BY_PATH, MUTATES)				\
+	OP(utimensat,	26, BY_PATH, MUTATES)				\
+	OP(getdents,	27, BY_FD,   MUTATES)				\
+	OP(fsync,	28, BY_FD,   MUTATES | BLOCKS)			\
+	OP(fdatasync,	29, BY_FD,   MUTATES | BLOCKS)			\
+	OP(sync,	30, BY_NONE, MUTATES | BLOCKS)			\
+	OP(statfs,	31, BY_PATH, 0)					\
+	OP(fstatfs,	32, BY_FD,   0)					\
+	OP(getxattr,	33, BY_PATH, 0)					\
+	OP(setxattr,	34, BY_PATH, MUTATES)				\
+	OP(listxattr,	35, BY_PATH, 0)					\
+	OP(removexattr,	36, BY_PATH, MUTATES)				\
+	OP(fgetxattr,	37, BY_FD,   0)					\
+	OP(fsetxattr,	38, BY_FD,   MUTATES)				\
+	OP(flistxattr,	39, BY_FD,   0)					\
+	OP(fremovexattr, 40, BY_FD,  MUTATES)				\
+	OP(flock,	41, BY_FD,   MUTATES | BLOCKS)			\
+	OP(getlk,	42, BY_FD,   0)					\
+	OP(setlk,	43, BY_FD,   MUTATES)				\
+	OP(setlkw,	44, BY_FD,   MUTATES | BLOCKS)			\
+	OP(dup,		45, BY_FD,   MUTATES)				\
+	OP(dup3,	46, BY_FD,   MUTATES)				\
+	OP(getfl,	47, BY_FD,   0)					\
+	OP(setfl,	48, BY_FD,   MUTATES)				\
+	OP(chdir,	49, BY_PATH, MUTATES)				\
+	OP(fchdir,	50, BY_FD,   MUTATES)				\
+	OP(getcwd,	51, BY_NONE, 0)					\
+	OP(umask,	52, BY_NONE, MUTATES)				\
+	OP(copy_file_range, 53, BY_FD, MUTATES)				\
+	OP(seek_data,	54, BY_FD,   0)
+
+#define ARGS_null(A)
+#define ARGS_openat(A)		A(DIR, dirfd) A(PATH, path) A(U32, flags) A(U32, mode)
+#define ARGS_close(A)		A(FD, fd)
+#define ARGS_read(A)		A(FD, fd) A(OUT, buf, count)
+#define ARGS_write(A)		A(FD, fd) A(IN, buf, count)
+#define ARGS_pread(A)		A(FD, fd) A(OUT, buf, count) A(I64, offset)
+#define ARGS_pwrite(A)		A(FD, fd) A(IN, buf, count) A(I64, offset)
+#define ARGS_lseek(A)		A(FD, fd) A(I64, offset) A(U32, whence)
+#define ARGS_fstat(A)		A(FD, fd) A(OUTS, struct rk_stat, st)
+#define ARGS_fstatat(A)		A(DIR, dirfd) A(PATH, path) A(OUTS, struct rk_stat, st) A(U32, flags)
+#define ARGS_faccessat(A)	A(DIR, dirfd) A(PATH, path) A(U32, mode) A(U32, flags)
+#define ARGS_mkdirat(A)		A(DIR, dirfd) A(PATH, path) A(U32, mode)
+#define ARGS_mknodat(A)		A(DIR, dirfd) A(PATH, path) A(U32, mode) A(U64, dev)
+#define ARGS_unlinkat(A)	A(DIR, dirfd) A(PATH, path) A(U32, flags)
+#define ARGS_renameat2(A)	A(DIR, olddirfd) A(PATH, oldpath) A(DIR, newdirfd) A(PATH, newpath) A(U32, flags)
+#define ARGS_linkat(A)		A(DIR, olddirfd) A(PATH, oldpath) A(DIR, newdirfd) A(PATH, newpath) A(U32, flags)
+#define ARGS_symlinkat(A)	A(PATH, target) A(DIR, dirfd) A(PATH, path)
+#define ARGS_readlinkat(A)	A(DIR, dirfd) A(PATH, path) A(OUT, buf, size)
+#define ARGS_ftruncate(A)	A(FD, fd) A(I64, length)
+#define ARGS_truncate(A)	A(PATH, path) A(I64, length)
+#define ARGS_fallocate(A)	A(FD, fd) A(U32, mode) A(I64, offset) A(I64, length)
+#define ARGS_fchmod(A)		A(FD, fd) A(U32, mode)
+#define ARGS_fchmodat(A)	A(DIR, dirfd) A(PATH, path) A(U32, mode) A(U32, flags)
+#define ARGS_fchown(A)		A(FD, fd) A(U32, uid) A(U32, gid)
+#define ARGS_fchownat(A)	A(DIR, dirfd) A(PATH, path) A(U32, uid) A(U32, gid) A(U32, flags)
+/* path "" with RK_AT_EMPTY_PATH names dirfd itself */
+#define ARGS_utimensat(A)	A(DIR, dirfd) A(PATH, path) A(I64, atime_sec) A(U32, atime_nsec) A(I64, mtime_sec) A(U32, mtime_nsec) A(U32, flags)
+#define ARGS_getdents(A)	A(FD, fd) A(OUT, buf, size)
+#define ARGS_fsync(A)		A(FD, fd)
+#define ARGS_fdatasync(A)	A(FD, fd)
+#define ARGS_sync(A)
+#define ARGS_statfs(A)		A(PATH, path) A(OUTS, struct rk_statfs, st)
+#define ARGS_fstatfs(A)		A(FD, fd) A(OUTS, struct rk_statfs, st)
+#define ARGS_getxattr(A)	A(PATH, path) A(NAME, name) A(OUT, value, size) A(U32, flags)
+#define ARGS_setxattr(A)	A(PATH, path) A(NAME, name) A(IN, value, size) A(U32, xflags) A(U32, flags)
+#define ARGS_listxattr(A)	A(PATH, path) A(OUT, list, size) A(U32, flags)
+#define ARGS_removexattr(A)	A(PATH, path) A(NAME, name) A(U32, flags)
+#define ARGS_fgetxattr(A)	A(FD, fd) A(NAME, name) A(OUT, value, size)
+#define ARGS_fsetxattr(A)	A(FD, fd) A(NAME, name) A(IN, value, size) A(U32, xflags)
+#define ARGS_flistxattr(A)	A(FD, fd) A(OUT, list, size)
+#define ARGS_fremovexattr(A)	A(FD, fd) A(NAME, name)
+#define ARGS_flock(A)		A(FD, fd) A(U32, operation)
+#define ARGS_getlk(A)		A(FD, fd) A(OUTS, struct rk_flock, lock) A(U32, type) A(I64, start) A(I64, length) A(U32, whence) A(U32, ofd)
+#define ARGS_setlk(A)		A(FD, fd) A(U32, type) A(I64, start) A(I64, length) A(U32, whence) A(U32, ofd)
+#define ARGS_setlkw(A)		A(FD, fd) A(U32, type) A(I64, start) A(I64, length) A(U32, whence) A(U32, ofd)
+#define ARGS_dup(A)		A(FD, fd) A(I32, minimum)
+#define ARGS_dup3(A)		A(FD, oldfd) A(I32, newfd) A(U32, flags)
+#define ARGS_getfl(A)		A(FD, fd)
+#define ARGS_setfl(A)		A(FD, fd) A(U32, flags)
+#define ARGS_chdir(A)		A(PATH, path)
+#define ARGS_fchdir(A)		A(FD, fd)
+#define ARGS_getcwd(A)		A(OUT, buf, size)
+#define ARGS_umask(A)		A(U32, mask)
+#define ARGS_copy_file_range(A)	A(FD, fd_in) A(I64, off_in) A(FD, fd_out) A(I64, off_out) A(U64, count) A(U32, flags)
+#define ARGS_seek_data(A)	A(FD, fd) A(I64, offset) A(U32, whence)
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * types.h - structs that cross the boundary as answers: what stat, statfs,
+ * F_GETLK and getdents give. Fixed layout, host order, no padding holes.
+ */
+#ifndef RK_TYPES_H
+#define RK_TYPES_H
+
+#include <stdint.h>
+
+#define RK_AT_FDCWD (-100)
+
+struct rk_time {
+	int64_t sec;
+	uint32_t nsec;
+	uint32_t reserved;
+};
+
+/* mode, flags and device numbers are encoded as Linux on x86-64 does. */
+struct rk_stat {
+	uint64_t ino;
+	uint64_t size;
+	uint64_t blocks;		/* of 512 bytes */
+	uint32_t mode;
+	uint32_t nlink;
+	uint32_t uid;
+	uint32_t gid;
+	uint64_t rdev;			/* makedev() of st_rdev */
+	uint64_t dev;			/* identifies the mount */
+	uint32_t blksize;
+	uint32_t generation;
+	struct rk_time atime, mtime, ctime, btime;
+};
+
+struct rk_statfs {
+	uint64_t type;
+	uint64_t blocks, bfree, bavail;	/* of bsize bytes */
+	uint64_t files, ffree;
+	uint64_t fsid;
+	uint32_t bsize;
+	uint32_t namelen;
+	uint32_t flags;			/* ST_RDONLY ... */
+	uint32_t reserved;
+};
+
+struct rk_flock {
+	uint32_t type;			/* F_RDLCK, F_WRLCK, F_UNLCK */
+	uint32_t pid;
+	int64_t start;
+	int64_t length;			/* 0: to the end of the file */
+};
+
+/* getdents: records follow each other, each 8-byte aligned. */
+struct rk_dirent {
+	uint64_t ino;
+	uint64_t cookie;		/* where to go on after this entry */
+	uint16_t reclen;		/* of the whole record */
+	uint8_t type;			/* DT_REG ... */
+	uint8_t namelen;
+	uint32_t reserved;
+	char name[];			/* NUL-terminated */
+};
+
+#endif

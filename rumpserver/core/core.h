@@ -1,0 +1,122 @@
+/*
+ * core.h - the tables of the server, in the core region of recoverable memory.
+ *
+ * Whoever changes a table calls rk__note on the bytes first. Tables are arrays
+ * with free lists; objects name each other by index, 0 means none. Everything
+ * that can be found out again (name cache, wait queues, hash of parked
+ * requests) is volatile and lives outside.
+ */
+#ifndef RK_CORE_H
+#define RK_CORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "driver.h"
+#include "../recovery/recovery.h"
+
+enum {
+	RK_VNODES_MAX = 1 << 20,
+	RK_VNODE_HASH = 1 << 16,
+	RK_PROCS_MAX = 4096,
+	RK_OFDS_MAX = 1 << 17,
+	RK_FDS_MAX = 1024,		/* of one proc */
+	RK_LOCKS_MAX = 1 << 17,
+	RK_GROUPS_MAX = 64,
+};
+
+/* A file that somebody holds: the kernel through a mount (lookups), an ofd, a
+ * cwd. Files that nobody holds have no vnode. */
+struct rk__vnode {
+	uint64_t ino;
+	uint32_t mount;
+	uint32_t generation;		/* bumped when the index is reused */
+	uint64_t lookups;		/* references the kernel holds (FUSE) */
+	uint32_t opens;			/* ofds and cwds */
+	uint32_t locks;			/* first lock of this file */
+	uint32_t hash_next;		/* also the free list */
+	bool used;
+	bool orphan;			/* nlink 0: reclaim at the last reference */
+	bool reclaiming;		/* stages of reclaim remain */
+	uint8_t reserved;
+};
+
+struct rk__ofd {
+	uint32_t vnode;
+	uint32_t refs;
+	uint32_t flags;			/* O_ACCMODE, O_APPEND, O_DIRECTORY ... */
+	uint32_t next_free;
+	int64_t offset;			/* of a directory: the cookie */
+	uint64_t reserved;
+};
+
+struct rk__proc {
+	uint32_t used;
+	uint32_t channels;		/* how many threads' channels use it */
+	uint64_t token;
+	uint32_t uid, gid, n_groups, pid;
+	uint32_t umask;
+	uint32_t cwd;			/* vnode; 0: the root of mount 0 */
+	char cwd_path[4096];
+	uint32_t group[RK_GROUPS_MAX];
+	uint32_t fd[RK_FDS_MAX];	/* ofd index */
+	uint8_t fd_flags[RK_FDS_MAX];	/* FD_CLOEXEC */
+};
+
+enum rk__lock_kind { RK_LOCK_POSIX = 1, RK_LOCK_OFD, RK_LOCK_FLOCK };
+
+struct rk__lock {
+	uint32_t next;			/* of this vnode, or free */
+	uint32_t vnode;
+	uint8_t kind;			/* enum rk__lock_kind */
+	uint8_t exclusive;
+	uint16_t reserved;
+	uint32_t pid;			/* what F_GETLK tells */
+	uint64_t owner;			/* proc, ofd or the kernel's lock_owner */
+	uint64_t start, end;		/* inclusive; end UINT64_MAX: to the end */
+};
+
+struct rk__mount_state {
+	void *fs;			/* the driver's */
+	uint64_t root;			/* inode */
+	uint32_t root_vnode;
+	uint32_t reserved;
+};
+
+struct rk__core {
+	uint64_t magic;
+	uint32_t n_mounts;
+	struct rk__mount_state mount[RK_MOUNTS_MAX];
+	uint32_t vnode_free, vnode_brk;
+	uint32_t ofd_free, ofd_brk;
+	uint32_t lock_free, lock_brk;
+	uint64_t next_token;
+	uint32_t vnode_hash[RK_VNODE_HASH];
+	uint64_t committed[RK_SLOTS_ALL];	/* last committed id of each slot */
+	uint32_t channel_proc[RK_CHANNELS_MAX];	/* proc + 1 of each channel */
+	struct rk__proc proc[RK_PROCS_MAX];
+	struct rk__vnode vnode[RK_VNODES_MAX];
+	struct rk__ofd ofd[RK_OFDS_MAX];
+	struct rk__lock lock[RK_LOCKS_MAX];
+};
+_Static_assert(sizeof(struct rk__core) < RK_CORE_SIZE, "core fits its region");
+
+#define rk__core ((struct rk__core *)RK_CORE_AT)
+
+/* The drivers of this family, loaded by the zygote; same in every server. */
+extern const struct rk_driver *rk__driver[RK_MOUNTS_MAX];
+/* Set by the server from its family. */
+extern bool rk__mount_read_only[RK_MOUNTS_MAX];
+
+/* Who asks. Groups come from the kernel, never from the request. */
+struct rk__cred {
+	uint32_t uid, gid;
+	const uint32_t *group;
+	uint32_t n_groups;
+	uint32_t pid;
+	uint32_t umask;
+	/* The kernel has checked permissions already (a mount with
+	 * default_permissions): only what it can't know is checked. */
+	bool checked;
+};
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * serve.h - one request's way through the server, whichever gate it came by.
+ *
+ * A gate keeps each request where a successor finds it (a channel slot, an
+ * inbox slot, an unread message) until its answer is posted, and gives the
+ * core a struct rk__request_handle for it. The core runs it, commits if
+ * anything changed, and only then tells the gate to post: nothing leaves a
+ * server before the state that produced it is committed.
+ *
+ * Each slot has a global number and each request an id within its slot. The
+ * core records, with the commit, the id of the last request of each slot that
+ * changed anything: a successor that finds this id in the slot does not run it
+ * again, because the reply was in the record and is posted from there.
+ */
+#ifndef RK_SERVE_H
+#define RK_SERVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "../recovery/recovery.h"
+
+struct rk__handle;
+
+enum rk__outcome {
+	RK_DONE,		/* handle->result, out, out_len are the answer */
+	RK_PARKED,		/* it waits: rk__park() was called; nothing changed */
+	RK_STAGE,		/* a part is done and noted: commit, then run it again */
+	RK_NO_REPLY,		/* done, and nobody waits (FORGET, RELEASE) */
+};
+
+struct rk__gate_ops {
+	const char *name;
+	/* Runs the request from where it stands; may be called again. Output
+	 * must not be visible to the client before post(). */
+	enum rk__outcome (*exec)(struct rk__handle *h);
+	/* Delivers the answer and frees the slot (also for RK_NO_REPLY, where
+	 * it only frees). h may be reused for the next request afterwards. */
+	void (*post)(struct rk__handle *h);
+};
+
+struct rk__handle {
+	const struct rk__gate_ops *gate;
+	uint32_t slot;			/* global slot number */
+	uint64_t id;
+	/* exec may write straight to where the client looks (a channel's
+	 * payload): the core commits earlier changes before it runs this. */
+	bool direct_output;
+	int64_t result;
+	const void *out;		/* stable until post */
+	uint32_t out_len;
+	/* the core's: */
+	bool parked, queued;
+	const void *wait_key;
+	struct rk__handle *next, *prev;
+};
+
+/* Runs a request, or joins it to the batch; posts when that may be. */
+void rk__serve(struct rk__handle *h);
+/* Commits and posts what rk__serve has queued. Gates call it when they have
+ * no more requests ready. */
+void rk__serve_flush(void);
+/* Was this request committed by a predecessor? */
+bool rk__was_committed(uint32_t slot, uint64_t id);
+
+/* Waiting. Key: any address that names the queue. A woken request is run again
+ * from its start by rk__serve_woken(), which the loop calls. */
+void rk__park(struct rk__handle *h, const void *key);
+void rk__wake(const void *key);
+void rk__serve_woken(void);
+/* The client gave up (signal, death): takes a parked request off its queue;
+ * returns false if it is not parked. The gate answers it (EINTR) itself. */
+bool rk__unpark(struct rk__handle *h);
+unsigned rk__parked_count(void);
+
+/*
+ * A durable flush for fsync and friends: on the first call of a request asks
+ * drivers to sync, commits with RK_RECORD_FLUSH and parks; run again after the
+ * flush it answers RK_DONE with h->result 0 or the device's error.
+ * h->flush_seq is volatile: a successor flushes anew.
+ */
+enum rk__outcome rk__serve_fsync(struct rk__handle *h);
+
+/* Called once by the loop after the gates are attached, before requests are
+ * taken: re-posts the last record's replies through repost. */
+
+#endif

@@ -1,0 +1,126 @@
+/*
+ * vfs.h - file operations on (mount, inode), for every gate.
+ *
+ * These add to the driver what all drivers have in common: read-only mounts,
+ * name length, permission by credential (unless the kernel has checked),
+ * set-id bits, the name cache, references and orphans, change notes. Each
+ * returns >= 0 or a negative errno; none blocks. After an error that came
+ * after a change, the caller of exec (rk__serve) rolls back.
+ */
+#ifndef RK_VFS_H
+#define RK_VFS_H
+
+#include "core.h"
+
+struct rk__node {
+	uint32_t mount;
+	uint64_t ino;
+};
+
+/* Once per mount in the first server: calls the driver's mount in RM. */
+int rk__vfs_mount(uint32_t mount, const struct rk__family *family,
+		  bool *needs_recovery, char *error, size_t error_len);
+int rk__vfs_unmount(uint32_t mount);
+/* Every start: volatile state (name cache, cached driver pointers) anew. */
+void rk__vfs_restart(const struct rk__family *family);
+
+/* name "." and ".." included. Returns attributes in *ret. */
+int rk__vfs_lookup(const struct rk__cred *c, struct rk__node dir,
+		   const char *name, size_t len, struct rk_stat *ret);
+int rk__vfs_getattr(struct rk__node n, struct rk_stat *ret);
+/* Returns 1 while stages of a truncation remain. */
+int rk__vfs_setattr(const struct rk__cred *c, struct rk__node n,
+		    const struct rk_setattr *set, struct rk_stat *ret);
+int rk__vfs_create(const struct rk__cred *c, struct rk__node dir,
+		   const char *name, size_t len, const struct rk_new *what,
+		   struct rk_stat *ret);
+int rk__vfs_link(const struct rk__cred *c, struct rk__node n,
+		 struct rk__node dir, const char *name, size_t len,
+		 struct rk_stat *ret);
+int rk__vfs_unlink(const struct rk__cred *c, struct rk__node dir,
+		   const char *name, size_t len, bool directory);
+int rk__vfs_rename(const struct rk__cred *c, struct rk__node dir,
+		   const char *name, size_t len, struct rk__node newdir,
+		   const char *newname, size_t newlen, uint32_t flags);
+int rk__vfs_readlink(struct rk__node n, char *buf, size_t size);
+int64_t rk__vfs_read(struct rk__node n, void *buf, size_t len, uint64_t off);
+/* append: off is ignored, the end of the file is used; *ret_off is where the
+ * bytes went. Clears set-id bits as write(2) does. */
+int64_t rk__vfs_write(const struct rk__cred *c, struct rk__node n,
+		      const void *buf, size_t len, uint64_t off, bool append,
+		      uint64_t *ret_off);
+int rk__vfs_fallocate(const struct rk__cred *c, struct rk__node n,
+		      uint32_t mode, uint64_t off, uint64_t len);
+int rk__vfs_seek(struct rk__node n, uint64_t off, bool hole, uint64_t *ret);
+/* Copies within one mount; returns bytes, at most RK_IO_MAX a call. */
+int64_t rk__vfs_copy(const struct rk__cred *c, struct rk__node from,
+		     uint64_t off_from, struct rk__node to, uint64_t off_to,
+		     uint64_t len);
+int rk__vfs_readdir(struct rk__node dir, uint64_t cookie, rk_emit_fn *emit,
+		    void *arg);
+int rk__vfs_getxattr(const struct rk__cred *c, struct rk__node n,
+		     const char *name, void *buf, size_t size);
+int rk__vfs_setxattr(const struct rk__cred *c, struct rk__node n,
+		     const char *name, const void *value, size_t size,
+		     uint32_t flags);
+int rk__vfs_listxattr(const struct rk__cred *c, struct rk__node n, char *list,
+		      size_t size);
+int rk__vfs_removexattr(const struct rk__cred *c, struct rk__node n,
+			const char *name);
+int rk__vfs_statfs(uint32_t mount, struct rk_statfs *ret);
+int rk__vfs_sync_all(void);
+/* R_OK | W_OK | X_OK against mode, owner and groups. */
+int rk__vfs_access(const struct rk__cred *c, const struct rk_stat *st,
+		   unsigned mask);
+
+/* --- vnodes: files that somebody holds ---------------------------------- */
+
+/* Finds or makes the vnode; returns its index, 0 if the table is full.
+ * A vnode without references is freed by rk__vnode_put*. */
+uint32_t rk__vnode_get(struct rk__node n);
+uint32_t rk__vnode_find(struct rk__node n);		/* 0: nobody holds it */
+struct rk__vnode *rk__vnode(uint32_t index);		/* NULL: not in use */
+void rk__vnode_hold_lookup(uint32_t index);		/* lookups + 1 */
+void rk__vnode_hold_open(uint32_t index);		/* opens + 1 */
+/* Drops n lookups / one open; the last reference of an orphan reclaims it
+ * (1: stages remain, rk__vnode_reclaim_some does them when there is time). */
+int rk__vnode_put_lookup(uint32_t index, uint64_t n);
+int rk__vnode_put_open(uint32_t index);
+/* One stage of one pending reclaim; false: none is pending. */
+bool rk__vnode_reclaim_some(void);
+/* Forgets every lookup of a mount (its connection ended). */
+void rk__vnode_drop_lookups(uint32_t mount);
+
+/* --- name cache: volatile -------------------------------------------------- */
+
+enum rk__name_found { RK_NAME_UNKNOWN, RK_NAME_POSITIVE, RK_NAME_NEGATIVE };
+enum rk__name_found rk__name_find(struct rk__node dir, const char *name,
+				  size_t len, uint64_t *ret_ino);
+void rk__name_enter(struct rk__node dir, const char *name, size_t len,
+		    uint64_t ino);	/* ino 0: negative */
+void rk__name_purge_dir(struct rk__node dir);
+void rk__name_purge_all(void);		/* after a rollback */
+
+/* --- locks -------------------------------------------------------------- */
+
+struct rk__lock_request {
+	enum rk__lock_kind kind;
+	uint64_t owner;
+	uint32_t pid;
+	unsigned type;			/* F_RDLCK, F_WRLCK, F_UNLCK */
+	uint64_t start, end;		/* inclusive */
+};
+
+/* 0; -EAGAIN: in the way; -EDEADLK; -ENOLCK. Wakes who may go on. */
+int rk__lock_set(uint32_t vnode, const struct rk__lock_request *r);
+/* Type F_UNLCK in *ret: nothing in the way. */
+void rk__lock_test(uint32_t vnode, const struct rk__lock_request *r,
+		   struct rk_flock *ret);
+/* All locks of an owner on a file (close), of any kind if kind is 0. */
+void rk__lock_release(uint32_t vnode, enum rk__lock_kind kind, uint64_t owner);
+/* What a blocked request parks on: a change of this file's locks. */
+const void *rk__lock_key(uint32_t vnode);
+/* Who waits for whom, for EDEADLK; volatile. */
+bool rk__lock_would_deadlock(uint32_t vnode, const struct rk__lock_request *r);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * gate.h - how requests come in. One file a gate: fuse.c, channel.c, socket.c.
+ *
+ * Every gate keeps requests where a successor finds them and hands them to
+ * rk__serve. The loop (core/loop.c) owns epoll; a gate adds its descriptors to
+ * it with struct rk__source.
+ */
+#ifndef RK_GATE_H
+#define RK_GATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "../core/serve.h"
+#include "../core/syscalls.h"
+
+/* Something in the loop's epoll set. ready() is called when fd is. */
+struct rk__source {
+	int fd;
+	void (*ready)(struct rk__source *s, uint32_t events);
+};
+int rk__loop_add(struct rk__source *s, uint32_t events);
+void rk__loop_remove(struct rk__source *s);
+
+/* --- fuse: one per mount ------------------------------------------------ */
+
+/* For a standby too: maps and prefaults the inbox; touches no request. */
+int rk__fuse_prepare(const struct rk__family *f, uint32_t mount);
+/* This process serves now. first: no predecessor. Successors apply what the
+ * inbox holds, then ask the kernel to resend (rk__fuse_resume, after the
+ * last record's replies were posted). */
+int rk__fuse_start(uint32_t mount, bool first);
+int rk__fuse_resume(uint32_t mount);
+/* A reply of the last record, for a slot of this gate. */
+void rk__fuse_repost(const struct rk__reply_head *r, const uint8_t *bytes);
+/* Reads and serves what is ready without sleeping; true if there was any. */
+bool rk__fuse_poll(uint32_t mount);
+
+/* The supervisor's part: reads INIT from fd, answers it once. Blocks until
+ * INIT is there (it is, right after mount(2)). *ret_flags: what was agreed. */
+int rk__fuse_init(int fd, bool read_only, uint64_t *ret_flags);
+
+/* --- channels and sockets of the library ---------------------------------- */
+
+/* Takes over both descriptors. Idempotent per channel number. The proc of the
+ * channel must be attached (rk__proc_attach) already. */
+int rk__channel_attach(uint32_t channel, int memfd, int eventfd);
+int rk__socket_attach(uint32_t channel, int fd);
+void rk__channel_detach(uint32_t channel);	/* either kind */
+void rk__channel_repost(const struct rk__reply_head *r, const uint8_t *bytes);
+/* Looks at every channel once: requests a predecessor took and did not end. */
+void rk__channel_resume(void);
+/* Polls recently active channels without a call; true if there was any. */
+bool rk__channel_poll(void);
+/* Before the loop sleeps: sets `sleeping` on the active channels and looks
+ * again; false: something came, do not sleep. */
+bool rk__channel_sleep(void);
+void rk__channel_awake(void);
+
+#endif

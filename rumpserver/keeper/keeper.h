@@ -1,0 +1,29 @@
+/*
+ * keeper.h - the process that owns what a driver set must not touch: it
+ * applies published records to the region images and overlays, writes the
+ * journals and the devices. It reads records that a hostile server may have
+ * written, so it believes nothing but bounds and checksums, and it shares with
+ * the server only the log.
+ */
+#ifndef RK_KEEPER_H
+#define RK_KEEPER_H
+
+#include "../recovery/family.h"
+
+/*
+ * Before anything is served: replays the journal of each device, so that the
+ * image holds the last flush point. 0, or a negative errno with a sentence in
+ * error (RK_SERVER_ERROR_LEN). Blocks on device I/O. *ret_replayed: number of
+ * transactions replayed.
+ */
+int rk__journal_replay(int image_fd, int journal_fd, unsigned *ret_replayed,
+		       char *error);
+
+/* The keeper's life: never returns. ready_fd: one byte is written to it when
+ * replay (if `replay`) is done and records can be applied; on failure, the
+ * sentence. A successor keeper is started with replay false: it goes on where
+ * `applied` and the journals stand. */
+_Noreturn void rk__keeper_run(const struct rk__family *f, bool replay,
+			      int ready_fd);
+
+#endif

@@ -1,0 +1,143 @@
+/*
+ * family.h - what the processes of one driver set share.
+ *
+ * The supervisor makes all of it before it forks anything, so that zygote,
+ * keeper and every server inherit it: the same descriptors, the same mappings
+ * at the same addresses. It outlives each of them.
+ */
+#ifndef RK_FAMILY_H
+#define RK_FAMILY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	RK_PAGE = 4096,
+	RK_MOUNTS_MAX = 8,		/* mounts, and so devices, of one server */
+	RK_CHANNELS_MAX = 4096,
+	RK_FUSE_SLOTS = 16,		/* request slots of one mount */
+	RK_SERVER_ERROR_LEN = 256,
+};
+
+/* Global slot numbers: every place where a request can stand has one, so that
+ * core can record the id of the last request of it that was committed. */
+#define RK_SLOT_FUSE(mount, i)	((mount) * RK_FUSE_SLOTS + (i))
+#define RK_SLOT_CHANNELS	(RK_MOUNTS_MAX * RK_FUSE_SLOTS)
+#define RK_SLOT_CHANNEL(ch, i)	(RK_SLOT_CHANNELS + (ch) * RK_SLOTS_PER_CHANNEL + (i))
+#define RK_SLOTS_PER_CHANNEL	65
+#define RK_SLOTS_ALL		(RK_SLOT_CHANNELS + RK_CHANNELS_MAX * RK_SLOTS_PER_CHANNEL)
+
+/* Why a server ended, as far as it could say itself. */
+enum rk__cause {
+	RK_CAUSE_NONE,			/* no word: a SIGKILL from outside */
+	RK_CAUSE_FAULT,			/* a fault signal: board.cause_signal */
+	RK_CAUSE_DEADLINE,		/* written by the supervisor before it kills */
+	RK_CAUSE_NO_MEMORY,
+	RK_CAUSE_STOP,			/* asked to stop, and did */
+	RK_CAUSE_MOUNT_FAILED,		/* board.error says why */
+	RK_CAUSE_NEEDS_RECOVERY,	/* mount asks for e2fsck; board.recover_mount */
+	RK_CAUSE_BROKEN,		/* recovery refuses: bad checksum, other build */
+};
+
+/* Where a server is. One writer: the server that holds the lock. */
+enum rk__phase {
+	RK_PHASE_NONE,
+	RK_PHASE_BOOT,			/* cold: mounting the drivers */
+	RK_PHASE_RECOVER,		/* successor: loading, posting, scanning */
+	RK_PHASE_SERVE,
+	RK_PHASE_STOPPED,
+};
+
+/*
+ * The board: one shared page of words. `lock` is a robust futex held by the
+ * active server for its whole life, in the kernel's format (tid, WAITERS,
+ * OWNER_DIED).
+ */
+struct rk__board {
+	_Atomic uint32_t lock;
+	_Atomic uint32_t phase;		/* enum rk__phase */
+	_Atomic uint32_t generation;	/* of the active server; 0 before the first */
+	_Atomic uint32_t takeover;	/* generation that may run now; futex for standbys */
+	_Atomic uint32_t cause;		/* enum rk__cause, reset at each takeover */
+	_Atomic uint32_t cause_signal;
+	_Atomic uint32_t recover_mount;
+	/* Odd while an op runs: the same odd value for longer than the
+	 * deadline is a hang. */
+	_Atomic uint64_t progress;
+	/* The request that runs now; what a fault is counted against. */
+	_Atomic uint32_t current_slot;
+	_Atomic uint32_t alone;		/* it runs in a batch of its own */
+	_Atomic uint64_t current_id;
+	/* Set by the supervisor before a takeover. */
+	_Atomic uint32_t one_by_one;	/* no group commit until a commit succeeds */
+	_Atomic uint32_t quarantine;	/* answer this one with EIO: slot, id */
+	_Atomic uint32_t quarantine_slot;
+	_Atomic uint64_t quarantine_id;
+	/* Counters. */
+	_Atomic uint64_t ops, commits, pages, blocks, log_bytes;
+	_Atomic uint64_t death_ns, answer_ns;	/* CLOCK_MONOTONIC: death noticed (or killed), first answer after it */
+	_Atomic uint32_t crash_at;	/* enum rk__crashpoint that kills next, 0 none */
+	_Atomic uint32_t crash_skip;	/* pass it this many times first */
+	char error[RK_SERVER_ERROR_LEN];
+};
+
+struct rk__mount_spec {
+	char path[4096];		/* where clients see it, normalised */
+	char driver[32];
+	char source[4096];		/* for messages only: the server opens nothing */
+	char options[1024];		/* comma-separated, for the driver */
+	bool read_only;
+};
+
+struct rk__device {
+	int fd;				/* the image; read-only in the server */
+	int journal_fd;			/* -1: read-only mount */
+	int overlay_fd;			/* sparse memfd, block b at b * RK_PAGE */
+	int bitmap_fd;			/* memfd, one bit a block: present in the overlay */
+	uint64_t size;			/* bytes */
+};
+
+struct rk__family {
+	struct rk__board *board;	/* shared mapping */
+	int core_fd, driver_fd;		/* images of the two regions */
+	int log_fd;			/* log.h */
+	int inbox_fd[RK_MOUNTS_MAX];	/* the FUSE gate's request slots */
+	int fuse_fd[RK_MOUNTS_MAX];	/* /dev/fuse of each mount, -1: none */
+	uint64_t fuse_init[RK_MOUNTS_MAX];	/* flags agreed in INIT */
+	int keeper_event;		/* eventfd: the keeper flushed something */
+	struct rk__mount_spec mount[RK_MOUNTS_MAX];
+	struct rk__device device[RK_MOUNTS_MAX];
+	uint32_t n_mounts;
+};
+
+/* Named instants at which a test makes the process that passes die by SIGKILL. */
+#define RK_CRASHPOINTS(X)						\
+	X(request_taken) X(op_half_done) X(log_half_written)		\
+	X(log_not_published) X(reply_not_posted) X(reply_half_posted)	\
+	X(apply_half_done) X(flush_half_done) X(flush_not_synced)	\
+	X(checkpoint_half_done) X(replay_half_done)			\
+	X(recover_loaded) X(recover_half_posted) X(forget_taken)
+
+enum rk__crashpoint {
+	RK_CRASH_NONE,
+#define RK_CRASH_NAME(n) RK_CRASH_##n,
+	RK_CRASHPOINTS(RK_CRASH_NAME)
+#undef RK_CRASH_NAME
+	RK_CRASH_END
+};
+
+/* Set once in each process that may pass crash points. */
+extern struct rk__board *rk__crash_board;
+void rk__crash(enum rk__crashpoint point);	/* slow path, recovery/crashpoint.c */
+/* -ENOENT if there is none of that name. */
+int rk__crashpoint_find(const char *name);
+
+#define RK_CRASHPOINT(point) do {					\
+	if (__builtin_expect(rk__crash_board &&				\
+	    atomic_load_explicit(&rk__crash_board->crash_at,		\
+	    memory_order_relaxed) == RK_CRASH_##point, 0))		\
+		rk__crash(RK_CRASH_##point);				\
+} while (0)
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * recovery.h - recoverable memory and commit, as the server uses them.
+ *
+ * Two regions at fixed addresses. The core region holds the tables of core/:
+ * core says which bytes it is about to change (rk__note), and a commit carries
+ * just those. The driver region holds the drivers' heap and writable data:
+ * pages written since the last commit are found by the page tracker, and a
+ * commit carries those pages.
+ *
+ * Both are MAP_PRIVATE mappings of memfds that the supervisor holds and only
+ * the keeper writes. What a server writes is its own until it commits, and
+ * vanishes with it: that is the rollback. None of these functions block,
+ * except where said.
+ */
+#ifndef RK_RECOVERY_H
+#define RK_RECOVERY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "family.h"
+#include "log.h"
+
+#define RK_CORE_AT	0x300000000000ull
+#define RK_CORE_SIZE	(1ull << 30)
+#define RK_DRIVER_AT	0x310000000000ull
+#define RK_DRIVER_SIZE	(4ull << 30)
+
+/* --- arena: the drivers' malloc, in the driver region ------------------- */
+
+void *rk__arena_malloc(size_t size);
+void *rk__arena_calloc(size_t n, size_t size);
+void *rk__arena_realloc(void *p, size_t size);
+void rk__arena_free(void *p);			/* also what libc allocated */
+int rk__arena_memalign(void **ret, size_t align, size_t size);
+char *rk__arena_strdup(const char *s);
+char *rk__arena_strndup(const char *s, size_t n);
+size_t rk__arena_used(void);			/* bytes handed out now */
+
+/* --- the life of a server's memory ---------------------------------------- */
+
+/* Maps regions and log, prefaults; writes no page of RM. For a standby. */
+int rk__recovery_prepare(struct rk__family *family);
+/* First server: formats both regions. */
+int rk__recovery_format(void);
+/* Successor: loads what is published and not applied. -EBADMSG: checksum. */
+int rk__recovery_load(void);
+/* The replies of the last record, for the gates to post again. */
+typedef void rk__repost_fn(const struct rk__reply_head *reply,
+			   const uint8_t *bytes);
+void rk__recovery_repost(rk__repost_fn *post);
+
+/* --- changing and committing ------------------------------------------- */
+
+/*
+ * Says that [p, p + n) of the core region is about to change. Call it before
+ * the change; may be repeated. Whoever changes core memory without it loses
+ * the change at the next restart (builds with RK_CHECK_NOTES abort).
+ */
+void rk__note(void *p, size_t n);
+#define RK_NOTE(p) rk__note((p), sizeof *(p))
+
+/* The driver is about to change something (rk_host.change). */
+void rk__change_driver(void);
+/* Anything noted or changed since the last commit or rollback? */
+bool rk__changed(void);
+
+struct rk__reply {
+	uint32_t slot;			/* global slot number */
+	uint64_t id;
+	int64_t result;
+	const void *data;
+	uint32_t length;
+};
+
+/*
+ * Makes the present state, the staged block writes and the replies the state
+ * that a successor starts from. flags: RK_RECORD_*. May wait for the keeper if
+ * the log is full. On return the replies may be posted. *ret_seq may be NULL.
+ */
+void rk__commit(const struct rk__reply *replies, unsigned n, uint32_t flags,
+		uint64_t *ret_seq);
+/* Back to the last commit: core, driver, staged blocks. */
+void rk__rollback(void);
+
+uint64_t rk__flushed_seq(void);
+int rk__flush_error(void);
+/* Bytes of overlay that wait for a flush. */
+uint64_t rk__dirty_bytes(void);
+
+/* --- block store: struct rk_host of driver.h over device `dev` --------- */
+
+struct rk_host;
+void rk__blockstore_host(unsigned dev, struct rk_host *ret);
+
+#endif
