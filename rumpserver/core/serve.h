@@ -49,7 +49,8 @@ struct rk__handle {
 	const void *out;		/* stable until post */
 	uint32_t out_len;
 	/* the core's: */
-	bool parked, queued;
+	bool parked, queued, replied;
+	uint64_t flush_seq;		/* fsync: waits for this flush point */
 	const void *wait_key;
 	struct rk__handle *next, *prev;
 };
@@ -80,7 +81,13 @@ unsigned rk__parked_count(void);
  */
 enum rk__outcome rk__serve_fsync(struct rk__handle *h);
 
-/* Called once by the loop after the gates are attached, before requests are
- * taken: re-posts the last record's replies through repost. */
+/* The keeper made a flush point durable. */
+void rk__serve_flushed(void);
+/* A flush point without anybody waiting for it, if anything needs one. */
+void rk__serve_make_flush_point(void);
+/* The last one before the server ends. The driver is unmounted already. */
+void rk__serve_last_flush_point(void);
+/* At each start, before the first request. */
+void rk__serve_start(struct rk__board *board);
 
 #endif

@@ -31,7 +31,7 @@
 
 #define RK_RECORD_MAGIC		0x64726b72u
 #define RK_LOG_RING_AT		8192u
-#define RK_LOG_SIZE		(64u << 20)	/* bytes of ring; a power of two */
+#define RK_LOG_SIZE		(32u << 20)	/* bytes of ring; a power of two */
 #define RK_RECORD_MAX		(RK_LOG_SIZE / 2)
 #define RK_LOG_APPLY_AT		(512u << 10)	/* unapplied bytes at which the keeper is woken */
 
@@ -76,6 +76,7 @@ struct rk__log_server {			/* page 0 */
 	_Atomic uint64_t last;		/* start of it, so that its replies can be found; valid if published > 0 */
 	_Atomic uint64_t published_seq;
 	_Atomic uint32_t wake;		/* futex: bumped to call the keeper */
+	_Atomic uint32_t waiting;	/* the server sleeps on keeper.moved */
 };
 
 struct rk__log_keeper {			/* page 1 */
@@ -84,7 +85,6 @@ struct rk__log_keeper {			/* page 1 */
 	_Atomic uint64_t flushed_seq;	/* last RK_RECORD_FLUSH that is durable */
 	_Atomic uint32_t sleeping;	/* set before futex_wait on server.wake */
 	_Atomic uint32_t moved;		/* futex: bumped whenever a word above moved */
-	_Atomic uint32_t waiters;	/* servers that wait on `moved` */
 	_Atomic int32_t error;		/* negative errno: a device failed; flushes fail from now on */
 	_Atomic uint64_t dirty_blocks;	/* in the overlays, not yet in a journal */
 };

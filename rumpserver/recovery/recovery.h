@@ -39,11 +39,14 @@ size_t rk__arena_used(void);			/* bytes handed out now */
 
 /* --- the life of a server's memory ---------------------------------------- */
 
-/* Maps regions and log, prefaults; writes no page of RM. For a standby. */
+/* Every server: maps regions and log. Before privileges are dropped. */
 int rk__recovery_prepare(struct rk__family *family);
-/* First server: formats both regions. */
+/* Then the first server: formats both regions. */
 int rk__recovery_format(void);
-/* Successor: loads what is published and not applied. -EBADMSG: checksum. */
+/* Or a standby: reads all of RM in and arms the tracker; writes none of it. */
+int rk__recovery_populate(void);
+/* At the take-over: loads what is published and not applied. -EBADMSG: a
+ * record's checksum is wrong. */
 int rk__recovery_load(void);
 /* The replies of the last record, for the gates to post again. */
 typedef void rk__repost_fn(const struct rk__reply_head *reply,
@@ -64,6 +67,11 @@ void rk__note(void *p, size_t n);
 void rk__change_driver(void);
 /* Anything noted or changed since the last commit or rollback? */
 bool rk__changed(void);
+/* Grows with every note and every change of a driver: tells whether one op of
+ * a batch changed anything. */
+uint64_t rk__change_count(void);
+/* Bytes that the next commit would carry in blocks. */
+uint64_t rk__staged_bytes(void);
 
 struct rk__reply {
 	uint32_t slot;			/* global slot number */
@@ -83,7 +91,10 @@ void rk__commit(const struct rk__reply *replies, unsigned n, uint32_t flags,
 /* Back to the last commit: core, driver, staged blocks. */
 void rk__rollback(void);
 
+/* The last commit, and the last flush point that is durable. */
+uint64_t rk__committed_seq(void);
 uint64_t rk__flushed_seq(void);
+/* A negative errno once the device failed: flushes fail from then on. */
 int rk__flush_error(void);
 /* Bytes of overlay that wait for a flush. */
 uint64_t rk__dirty_bytes(void);
@@ -92,5 +103,6 @@ uint64_t rk__dirty_bytes(void);
 
 struct rk_host;
 void rk__blockstore_host(unsigned dev, struct rk_host *ret);
+int rk__blockstore_open(const struct rk__family *f);
 
 #endif
