@@ -68,6 +68,7 @@ bool rk__was_committed(uint32_t slot, uint64_t id);
 void rk__park(struct rk__handle *h, const void *key);
 void rk__wake(const void *key);
 void rk__serve_woken(void);
+bool rk__serve_has_woken(void);
 /* The client gave up (signal, death): takes a parked request off its queue;
  * returns false if it is not parked. The gate answers it (EINTR) itself. */
 bool rk__unpark(struct rk__handle *h);

@@ -1,0 +1,452 @@
+/*
+ * loop.c - a server's life: prepare, wait as a standby, take over, serve, stop.
+ *
+ * Theory of operation. A server is forked from the zygote before it is needed.
+ * As a standby it maps and reads in everything, keeps every channel it is told
+ * of, and writes nothing that is shared. When the supervisor names its
+ * generation on the board and says RK_MSG_SYNCED, the predecessor is dead: it
+ * takes the robust lock, loads the log, posts the last record's replies again
+ * and then serves what stands in the slots.
+ *
+ * Serving, it polls the channels that were active lately for as long as that
+ * pays, and sleeps in epoll otherwise. All of it is one thread.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include "channel.h"
+#include "core/core.h"
+#include "core/loop.h"
+#include "core/vfs.h"
+#include "gate/gate.h"
+#include "recovery/region.h"
+#include "supervisor/loader.h"
+#include "supervisor/supervisor.h"
+
+enum {
+	EVENTS_MAX = 64,
+	SPIN_NS = 20000,	/* polling longer than this never paid */
+	SPIN_LOOK_EVERY = 256,	/* polls between looks at the clock and epoll */
+};
+
+static struct {
+	struct rk__family *family;
+	int epoll, control;
+	uint32_t generation;
+	bool active;			/* this server is the one */
+	bool stopping;
+	bool spin;			/* more than one CPU to run on */
+	/* Attached clients: a standby attaches procs at its take-over. */
+	struct rk__attach *client[RK_CHANNELS_MAX];
+} loop = { .epoll = -1 };
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int rk__loop_add(struct rk__source *s, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.ptr = s };
+
+	return epoll_ctl(loop.epoll, EPOLL_CTL_ADD, s->fd, &e) < 0 ? -errno : 0;
+}
+
+void rk__loop_remove(struct rk__source *s)
+{
+	epoll_ctl(loop.epoll, EPOLL_CTL_DEL, s->fd, NULL);
+}
+
+_Noreturn static void end(enum rk__cause cause, const char *error)
+{
+	struct rk__board *b = loop.family->board;
+
+	if (error)
+		snprintf(b->error, sizeof b->error, "%s", error);
+	atomic_store(&b->cause, cause);
+	_exit(cause == RK_CAUSE_STOP ? 0 : 1);
+}
+
+/* --- messages of the supervisor ------------------------------------------- */
+
+static void send_message(uint32_t type, uint32_t number)
+{
+	struct rk__message m = { .type = type, .number = number };
+
+	/* A supervisor that is gone is noticed when its end closes. */
+	(void)!send(loop.control, &m, sizeof m, MSG_NOSIGNAL);
+}
+
+static void attach(const struct rk__message *m, const int *fd, unsigned n_fds)
+{
+	struct rk__attach *a;
+	int r;
+
+	if (m->number >= RK_CHANNELS_MAX || m->n_groups > 64 ||
+	    loop.client[m->number])
+		return;
+	a = calloc(1, sizeof *a);
+	if (!a)
+		end(RK_CAUSE_NO_MEMORY, NULL);
+	a->channel = m->number;
+	a->token = m->token;
+	a->parent = m->parent;
+	a->uid = m->uid;
+	a->gid = m->gid;
+	a->pid = m->pid;
+	a->n_groups = m->n_groups;
+	memcpy(a->group, m->group, m->n_groups * sizeof a->group[0]);
+	loop.client[a->channel] = a;
+	if (loop.active)
+		rk__proc_attach(a);
+	r = m->transport == RK_TRANSPORT_CHANNEL && n_fds == 2 ?
+		rk__channel_attach(a->channel, fd[0], fd[1]) :
+		m->transport == RK_TRANSPORT_SOCKET && n_fds == 1 ?
+		rk__socket_attach(a->channel, fd[0]) : -EINVAL;
+	assert(r == 0 || r == -ENOMEM);
+	if (loop.active)
+		rk__serve_flush();
+}
+
+static void detach(uint32_t channel)
+{
+	if (channel >= RK_CHANNELS_MAX || !loop.client[channel])
+		return;
+	free(loop.client[channel]);
+	loop.client[channel] = NULL;
+	rk__channel_detach(channel);
+	if (loop.active) {
+		rk__proc_detach(channel);
+		rk__serve_flush();
+	}
+}
+
+_Noreturn static void stop(void)
+{
+	struct rk__family *f = loop.family;
+	int r = 0;
+
+	loop.stopping = true;
+	rk__serve_flush();
+	rk__channel_refuse_all(-ESHUTDOWN);
+	while (rk__vnode_reclaim_some())
+		rk__serve_flush();
+	for (unsigned i = 0; i < f->n_mounts && r == 0; i++)
+		r = rk__vfs_unmount(i);
+	if (r < 0)
+		rk__rollback();
+	rk__serve_last_flush_point();
+	atomic_store(&f->board->phase, RK_PHASE_STOPPED);
+	send_message(RK_MSG_STOPPED, (uint32_t)-r);
+	end(RK_CAUSE_STOP, NULL);
+}
+
+static void take_message(const struct rk__message *m, int *fd, unsigned n_fds)
+{
+	switch (m->type) {
+	case RK_MSG_FUSE:
+		if (m->number < loop.family->n_mounts && n_fds == 1) {
+			loop.family->fuse_fd[m->number] = fd[0];
+			loop.family->fuse_init[m->number] = m->a;
+			if (loop.active)
+				rk__fuse_start(m->number, true);
+		}
+		break;
+	case RK_MSG_ATTACH:
+		attach(m, fd, n_fds);
+		break;
+	case RK_MSG_DETACH:
+		detach(m->number);
+		break;
+	case RK_MSG_FLUSH:
+		if (loop.active)
+			rk__serve_make_flush_point();
+		break;
+	case RK_MSG_STOP:
+		if (loop.active)
+			stop();
+		_exit(0);
+	}
+}
+
+/* One message; false: none is there now. Ends with the supervisor. */
+static bool receive_message(bool wait, uint32_t *ret_type)
+{
+	struct rk__message m;
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(4 * sizeof(int))];
+	} control;
+	struct iovec iov = { &m, sizeof m };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof control,
+	};
+	ssize_t n = recvmsg(loop.control, &msg, MSG_CMSG_CLOEXEC |
+			    (wait ? 0 : MSG_DONTWAIT));
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	unsigned n_fds = 0;
+	int fd[4];
+
+	if (n < 0)
+		return false;
+	if (n == 0)
+		_exit(0);
+	assert(n == sizeof m);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+		n_fds = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		assert(n_fds <= 4);
+		memcpy(fd, CMSG_DATA(c), n_fds * sizeof(int));
+	}
+	*ret_type = m.type;
+	take_message(&m, fd, n_fds);
+	return true;
+}
+
+static void control_ready(struct rk__source *s, uint32_t events)
+{
+	uint32_t type;
+
+	(void)s;
+	(void)events;
+	while (receive_message(false, &type))
+		;
+}
+
+static void keeper_ready(struct rk__source *s, uint32_t events)
+{
+	uint64_t n;
+
+	(void)events;
+	(void)!read(s->fd, &n, sizeof n);
+	rk__serve_flushed();
+}
+
+/* --- becoming the server -------------------------------------------------- */
+
+static void wait_for_turn(void)
+{
+	struct rk__board *b = loop.family->board;
+	uint32_t type = 0;
+
+	while (type != RK_MSG_SYNCED ||
+	       atomic_load(&b->takeover) != loop.generation)
+		receive_message(true, &type);
+}
+
+static void become_active(void)
+{
+	struct rk__board *b = loop.family->board;
+
+	rk__board_lock(b);
+	atomic_store(&b->generation, loop.generation);
+	atomic_store(&b->cause, RK_CAUSE_NONE);
+	atomic_store(&b->progress, (atomic_load(&b->progress) | 1) + 1);
+	loop.active = true;
+	rk__serve_start(b);
+}
+
+/* Mounts the drivers: the only start that a driver takes part in. */
+static void boot(void)
+{
+	struct rk__family *f = loop.family;
+	char error[RK_SERVER_ERROR_LEN] = "";
+
+	atomic_store(&f->board->phase, RK_PHASE_BOOT);
+	if (rk__recovery_format() < 0)
+		end(RK_CAUSE_BROKEN, "cannot map recoverable memory");
+	rk__vfs_restart(f);
+	for (unsigned i = 0; i < f->n_mounts; i++) {
+		bool needs_recovery = false;
+
+		if (rk__vfs_mount(i, f, &needs_recovery, error,
+				  sizeof error) >= 0)
+			continue;
+		atomic_store(&f->board->recover_mount, i);
+		end(needs_recovery ? RK_CAUSE_NEEDS_RECOVERY :
+		    RK_CAUSE_MOUNT_FAILED, error);
+	}
+	rk__commit(NULL, 0, 0, NULL);
+}
+
+/* What core knows and what the supervisor knows, made one. */
+static void settle_clients(void)
+{
+	uint32_t at = 0, channel;
+
+	for (unsigned i = 0; i < RK_CHANNELS_MAX; i++)
+		if (loop.client[i])
+			rk__proc_attach(loop.client[i]);
+	while (rk__proc_channel_next(&at, &channel))
+		if (!loop.client[channel])
+			rk__proc_detach(channel);
+}
+
+static void repost(const struct rk__reply_head *r, const uint8_t *bytes)
+{
+	if (r->slot < RK_SLOT_CHANNELS)
+		rk__fuse_repost(r, bytes);
+	else
+		rk__channel_repost(r, bytes);
+}
+
+static void recover(void)
+{
+	struct rk__family *f = loop.family;
+
+	atomic_store(&f->board->phase, RK_PHASE_RECOVER);
+	if (rk__recovery_load() < 0)
+		end(RK_CAUSE_BROKEN, "a record of the redo log is damaged");
+	rk__vfs_restart(f);
+	for (unsigned i = 0; i < f->n_mounts; i++)
+		if (f->fuse_fd[i] >= 0)
+			rk__fuse_start(i, false);
+	rk__recovery_repost(repost);
+	settle_clients();
+	rk__channel_resume();
+	for (unsigned i = 0; i < f->n_mounts; i++)
+		if (f->fuse_fd[i] >= 0)
+			rk__fuse_resume(i);
+	rk__serve_flush();
+}
+
+/* The drivers' writable data is recoverable memory too. */
+static int add_driver_data(void)
+{
+	struct rk__segment segment[RK_SEGMENTS_MAX];
+	unsigned n = rk__loader_segments(segment, RK_SEGMENTS_MAX);
+	int r = n > RK_SEGMENTS_MAX ? -ENOSPC : 0;
+
+	for (unsigned i = 0; i < n && r == 0; i++)
+		r = rk__region_add_data(segment[i].addr, segment[i].length);
+	return r;
+}
+
+static void prepare(bool first)
+{
+	struct rk__family *f = loop.family;
+
+	loop.epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (loop.epoll < 0 || add_driver_data() < 0 ||
+	    rk__recovery_prepare(f) < 0 ||
+	    rk__blockstore_open(f) < 0)
+		end(RK_CAUSE_BROKEN, "cannot map recoverable memory");
+	if (!first && rk__recovery_populate() < 0)
+		end(RK_CAUSE_BROKEN, "cannot map recoverable memory");
+	for (unsigned i = 0; i < f->n_mounts; i++)
+		if (rk__fuse_prepare(f, i) < 0)
+			end(RK_CAUSE_BROKEN, "cannot map the inbox");
+}
+
+/* --- serving -------------------------------------------------------------- */
+
+static bool has_two_cpus(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof set, &set) == 0 &&
+	       CPU_COUNT(&set) > 1;
+}
+
+static bool dispatch(int timeout_ms)
+{
+	struct epoll_event e[EVENTS_MAX];
+	int n = epoll_wait(loop.epoll, e, EVENTS_MAX, timeout_ms);
+
+	for (int i = 0; i < n; i++) {
+		struct rk__source *s = e[i].data.ptr;
+
+		s->ready(s, e[i].events);
+	}
+	return n > 0;
+}
+
+/* Polls the channels until they were quiet for a while. */
+static void poll_channels(void)
+{
+	uint64_t quiet_since = 0;
+
+	for (unsigned i = 0;; i++) {
+		if (rk__channel_poll()) {
+			quiet_since = 0;
+			if (i % SPIN_LOOK_EVERY == 0)
+				dispatch(0);
+			continue;
+		}
+		if (!loop.spin)
+			return;
+		if (i % SPIN_LOOK_EVERY == 0) {
+			uint64_t t = now_ns();
+
+			dispatch(0);
+			if (!quiet_since)
+				quiet_since = t;
+			else if (t - quiet_since > SPIN_NS)
+				return;
+		}
+		__builtin_ia32_pause();
+	}
+}
+
+_Noreturn static void serve(void)
+{
+	for (;;) {
+		bool pending;
+
+		rk__serve_woken();
+		poll_channels();
+		pending = rk__vnode_reclaim_some();
+		rk__serve_flush();
+		if (rk__serve_has_woken() || pending) {
+			dispatch(0);
+			continue;
+		}
+		if (rk__channel_sleep())
+			dispatch(-1);
+		rk__channel_awake();
+	}
+}
+
+_Noreturn void rk__server_run(struct rk__family *f, int control,
+			      uint32_t generation, bool first)
+{
+	static struct rk__source control_source = { .ready = control_ready };
+	static struct rk__source keeper_source = { .ready = keeper_ready };
+
+	loop.family = f;
+	loop.control = control;
+	loop.generation = generation;
+	loop.spin = has_two_cpus();
+	rk__crash_board = f->board;
+	rk__faults_install(f->board);
+	prepare(first);
+	if (rk__server_sandbox() < 0)
+		end(RK_CAUSE_BROKEN, "cannot enter the sandbox");
+	wait_for_turn();
+	become_active();
+	if (first)
+		boot();
+	else
+		recover();
+	control_source.fd = control;
+	keeper_source.fd = f->keeper_event;
+	rk__loop_add(&control_source, EPOLLIN);
+	rk__loop_add(&keeper_source, EPOLLIN);
+	atomic_store(&f->board->phase, RK_PHASE_SERVE);
+	send_message(RK_MSG_READY, first ? 0 : 1);
+	serve();
+}

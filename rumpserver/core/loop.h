@@ -1,0 +1,22 @@
+/*
+ * loop.h - the small parts that make a process a server: the lock that tells
+ * of its death, fault handlers that tell of its cause, the sandbox.
+ */
+#ifndef RK_LOOP_H
+#define RK_LOOP_H
+
+#include "../recovery/family.h"
+
+/* Takes board.lock as a robust futex of this thread: the kernel marks it and
+ * wakes the supervisor when the thread ends, long before its memory is gone. */
+void rk__board_lock(struct rk__board *b);
+
+/* Fault signals write their number to the board, then kill as they would. With
+ * RK_TRACK_SIGNAL, a write to a protected page is no fault. */
+void rk__faults_install(struct rk__board *b);
+
+/* No privileges, and no system calls but those that serving takes: no path, no
+ * socket, no program can be opened from here on. */
+int rk__server_sandbox(void);
+
+#endif

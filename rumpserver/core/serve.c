@@ -1,0 +1,440 @@
+/*
+ * serve.c - runs requests, commits what they changed, has the gates post.
+ *
+ * Theory of operation. Requests that are ready together make a batch: each is
+ * run, and its answer waits in the queue; then one commit carries all their
+ * changes and replies, and only after it the answers are posted. A request that
+ * changed nothing while nothing else is uncommitted is answered at once.
+ *
+ * A request that fails after a change must have happened not at all. If it was
+ * alone, a rollback does that; if others of the batch were before it, all is
+ * rolled back and each is run again by itself.
+ *
+ * A request that waits is on the list of a key and nowhere else. fsync waits
+ * for a flush point: all that ask in one batch share one.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "core/core.h"
+#include "core/serve.h"
+#include "core/vfs.h"
+
+enum {
+	BATCH_MAX = 32,
+	BATCH_BYTES_MAX = 1 << 20,	/* staged blocks at which a batch ends */
+	WAIT_BUCKETS = 4096,
+};
+
+#define SYNC_FAILED UINT64_MAX		/* in place of a flush point */
+
+static const char flush_key;
+
+static struct {
+	struct rk__board *board;
+	struct rk__handle *queue[BATCH_MAX];
+	unsigned n_queued;
+	bool flush_wanted;
+	bool answered;			/* one answer since this server started */
+	uint64_t flush_point;		/* last commit that was one */
+	int sync_error;			/* of the last flush point that failed */
+	struct rk__handle *waiting[WAIT_BUCKETS];
+	struct rk__handle *woken, *woken_last;
+	unsigned n_parked;
+} serve;
+
+void rk__serve_start(struct rk__board *board)
+{
+	serve.board = board;
+}
+
+bool rk__was_committed(uint32_t slot, uint64_t id)
+{
+	assert(slot < RK_SLOTS_ALL);
+	return rk__core->committed[slot] == id && id != 0;
+}
+
+/* --- waiting -------------------------------------------------------------- */
+
+static struct rk__handle **bucket_of(const void *key)
+{
+	uint64_t h = (uintptr_t)key * 0x9e3779b97f4a7c15ull;
+
+	return &serve.waiting[h >> 52];
+}
+_Static_assert(WAIT_BUCKETS == 1 << 12, "bucket_of takes 12 bits");
+
+void rk__park(struct rk__handle *h, const void *key)
+{
+	struct rk__handle **bucket = bucket_of(key);
+
+	assert(!h->parked && !h->queued);
+	h->parked = true;
+	h->wait_key = key;
+	h->prev = NULL;
+	h->next = *bucket;
+	if (h->next)
+		h->next->prev = h;
+	*bucket = h;
+	serve.n_parked++;
+}
+
+static void unlink_parked(struct rk__handle *h)
+{
+	if (h->prev)
+		h->prev->next = h->next;
+	else
+		*bucket_of(h->wait_key) = h->next;
+	if (h->next)
+		h->next->prev = h->prev;
+	h->next = h->prev = NULL;
+	h->parked = false;
+	h->wait_key = NULL;
+	serve.n_parked--;
+}
+
+bool rk__unpark(struct rk__handle *h)
+{
+	if (!h->parked || !h->wait_key)
+		return false;
+	unlink_parked(h);
+	h->flush_seq = 0;
+	return true;
+}
+
+void rk__wake(const void *key)
+{
+	struct rk__handle *h = *bucket_of(key), *next;
+
+	for (; h; h = next) {
+		next = h->next;
+		if (h->wait_key != key)
+			continue;
+		unlink_parked(h);
+		/* Still not free for anything else: parked without a key. */
+		h->parked = true;
+		if (serve.woken_last)
+			serve.woken_last->next = h;
+		else
+			serve.woken = h;
+		serve.woken_last = h;
+	}
+}
+
+void rk__serve_woken(void)
+{
+	struct rk__handle *h = serve.woken, *next;
+
+	serve.woken = serve.woken_last = NULL;
+	for (; h; h = next) {
+		next = h->next;
+		h->next = NULL;
+		h->parked = false;
+		rk__serve(h);
+	}
+}
+
+bool rk__serve_has_woken(void)
+{
+	return serve.woken != NULL;
+}
+
+unsigned rk__parked_count(void)
+{
+	return serve.n_parked;
+}
+
+/* --- answers -------------------------------------------------------------- */
+
+static void post(struct rk__handle *h)
+{
+	if (!serve.answered) {
+		struct timespec t;
+
+		serve.answered = true;
+		clock_gettime(CLOCK_MONOTONIC, &t);
+		atomic_store(&serve.board->answer_ns, (uint64_t)t.tv_sec *
+			     1000000000u + (uint64_t)t.tv_nsec);
+	}
+	h->queued = false;
+	h->flush_seq = 0;
+	h->gate->post(h);
+}
+
+/* Only answers of requests that changed something need to outlive us: the
+ * others are run again by a successor. */
+static unsigned collect_replies(struct rk__reply *replies)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < serve.n_queued; i++) {
+		const struct rk__handle *h = serve.queue[i];
+
+		if (!h->replied)
+			continue;
+		replies[n++] = (struct rk__reply){
+			.slot = h->slot,
+			.id = h->id,
+			.result = h->result,
+			.data = h->out,
+			.length = h->out_len,
+		};
+	}
+	return n;
+}
+
+static void commit_queue(void)
+{
+	struct rk__reply replies[BATCH_MAX];
+	unsigned n = collect_replies(replies);
+
+	rk__commit(replies, n, 0, NULL);
+	atomic_store_explicit(&serve.board->one_by_one, 0,
+			      memory_order_relaxed);
+}
+
+static void post_queue(void)
+{
+	unsigned n = serve.n_queued;
+
+	serve.n_queued = 0;
+	RK_CRASHPOINT(reply_not_posted);
+	for (unsigned i = 0; i < n; i++) {
+		post(serve.queue[i]);
+		RK_CRASHPOINT(reply_half_posted);
+	}
+}
+
+/* Those who wait for a flush point and do not know which yet. */
+static void tell_flush_waiters(uint64_t seq)
+{
+	struct rk__handle *h = *bucket_of(&flush_key);
+
+	for (; h; h = h->next)
+		if (h->wait_key == &flush_key && !h->flush_seq)
+			h->flush_seq = seq;
+}
+
+static void commit_flush_point(void)
+{
+	serve.flush_wanted = false;
+	if (rk__changed())
+		commit_queue();
+	if (serve.flush_point != rk__committed_seq()) {
+		int r = rk__vfs_sync_all();
+
+		if (r < 0) {
+			rk__rollback();
+			rk__name_purge_all();
+			serve.sync_error = r;
+			tell_flush_waiters(SYNC_FAILED);
+			rk__wake(&flush_key);
+			return;
+		}
+		rk__commit(NULL, 0, RK_RECORD_FLUSH, &serve.flush_point);
+	}
+	tell_flush_waiters(serve.flush_point);
+}
+
+void rk__serve_flush(void)
+{
+	if (serve.flush_wanted)
+		commit_flush_point();
+	else if (rk__changed())
+		commit_queue();
+	if (serve.n_queued)
+		post_queue();
+	/* The keeper may have been faster than us. */
+	if (serve.flush_point && rk__flushed_seq() >= serve.flush_point)
+		rk__serve_flushed();
+}
+
+void rk__serve_flushed(void)
+{
+	rk__wake(&flush_key);
+}
+
+void rk__serve_make_flush_point(void)
+{
+	if (rk__changed() || serve.flush_point != rk__committed_seq()) {
+		serve.flush_wanted = true;
+		rk__serve_flush();
+	}
+}
+
+void rk__serve_last_flush_point(void)
+{
+	uint64_t seq;
+
+	rk__commit(NULL, 0, RK_RECORD_FLUSH | RK_RECORD_CHECKPOINT, &seq);
+	serve.flush_point = seq;
+}
+
+enum rk__outcome rk__serve_fsync(struct rk__handle *h)
+{
+	int error = rk__flush_error();
+
+	h->out_len = 0;
+	if (error < 0) {
+		h->result = error;
+		return RK_DONE;
+	}
+	if (h->flush_seq == SYNC_FAILED) {
+		h->result = serve.sync_error;
+		return RK_DONE;
+	}
+	if (h->flush_seq && rk__flushed_seq() >= h->flush_seq) {
+		h->result = 0;
+		return RK_DONE;
+	}
+	if (!h->flush_seq)
+		serve.flush_wanted = true;
+	rk__park(h, &flush_key);
+	return RK_PARKED;
+}
+
+/* --- running -------------------------------------------------------------- */
+
+static bool quarantined(const struct rk__handle *h)
+{
+	struct rk__board *b = serve.board;
+
+	return atomic_load_explicit(&b->quarantine, memory_order_relaxed) &&
+	       atomic_load(&b->quarantine_slot) == h->slot &&
+	       atomic_load(&b->quarantine_id) == h->id;
+}
+
+static enum rk__outcome run(struct rk__handle *h)
+{
+	struct rk__board *b = serve.board;
+	uint64_t progress = atomic_load_explicit(&b->progress,
+						 memory_order_relaxed);
+	enum rk__outcome o;
+
+	if (quarantined(h)) {
+		h->result = -EIO;
+		h->out_len = 0;
+		return RK_DONE;
+	}
+	atomic_store_explicit(&b->current_slot, h->slot, memory_order_relaxed);
+	atomic_store_explicit(&b->current_id, h->id, memory_order_relaxed);
+	atomic_store_explicit(&b->alone, serve.n_queued == 0,
+			      memory_order_relaxed);
+	atomic_store_explicit(&b->progress, (progress + 1) | 1,
+			      memory_order_relaxed);
+	RK_CRASHPOINT(request_taken);
+	o = h->gate->exec(h);
+	progress = atomic_load_explicit(&b->progress, memory_order_relaxed);
+	atomic_store_explicit(&b->progress, progress + 1, memory_order_relaxed);
+	atomic_store_explicit(&b->ops, atomic_load_explicit(&b->ops,
+			      memory_order_relaxed) + 1, memory_order_relaxed);
+	return o;
+}
+
+static void roll_back(void)
+{
+	rk__rollback();
+	rk__name_purge_all();
+}
+
+static void mark_committed(struct rk__handle *h)
+{
+	uint64_t *word = &rk__core->committed[h->slot];
+
+	RK_NOTE(word);
+	*word = h->id;
+	h->replied = true;
+}
+
+/* Runs h until it is done or parked; stages commit. true: it has an answer. */
+static bool run_through(struct rk__handle *h, uint64_t changes)
+{
+	enum rk__outcome o;
+
+	h->replied = false;
+	for (;;) {
+		o = run(h);
+		if (o != RK_STAGE)
+			break;
+		rk__serve_flush();
+		changes = rk__change_count();
+	}
+	if (o == RK_PARKED) {
+		assert(rk__change_count() == changes);
+		return false;
+	}
+	if (o == RK_NO_REPLY)
+		h->result = 0;
+	if (rk__change_count() != changes && h->result >= 0) {
+		mark_committed(h);
+		h->replied = o == RK_DONE;
+	}
+	return true;
+}
+
+static void enqueue(struct rk__handle *h)
+{
+	h->queued = true;
+	serve.queue[serve.n_queued++] = h;
+}
+
+/* Rolls the whole batch back and runs each of it by itself. */
+static void run_each_alone(struct rk__handle *last)
+{
+	struct rk__handle *batch[BATCH_MAX + 1];
+	unsigned n = serve.n_queued;
+
+	memcpy(batch, serve.queue, n * sizeof *batch);
+	batch[n++] = last;
+	serve.n_queued = 0;
+	roll_back();
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t changes = rk__change_count();
+
+		batch[i]->queued = false;
+		if (!run_through(batch[i], changes))
+			continue;
+		if (batch[i]->result < 0 && rk__change_count() != changes)
+			roll_back();
+		enqueue(batch[i]);
+		rk__serve_flush();
+	}
+}
+
+static bool batch_is_full(void)
+{
+	return serve.n_queued == BATCH_MAX ||
+	       rk__staged_bytes() >= BATCH_BYTES_MAX ||
+	       atomic_load_explicit(&serve.board->one_by_one,
+				    memory_order_relaxed);
+}
+
+void rk__serve(struct rk__handle *h)
+{
+	uint64_t changes;
+	bool others;
+
+	if (h->direct_output && rk__changed())
+		rk__serve_flush();
+	changes = rk__change_count();
+	others = rk__changed();
+	if (!run_through(h, changes)) {
+		return;
+	}
+	if (h->result < 0 && rk__change_count() != changes) {
+		if (others) {
+			run_each_alone(h);
+			return;
+		}
+		roll_back();
+	}
+	if (!rk__changed() && serve.n_queued == 0) {
+		post(h);
+		return;
+	}
+	enqueue(h);
+	if (batch_is_full())
+		rk__serve_flush();
+}
