@@ -54,7 +54,9 @@ static size_t class_size(unsigned class)
 {
 	size_t base = (size_t)1 << (CLASS_MIN_SHIFT + class / CLASS_STEPS);
 
-	return base + base / CLASS_STEPS * (class % CLASS_STEPS);
+	/* Whole 16 bytes, so that all chunks are aligned to that. */
+	return (base + base / CLASS_STEPS * (class % CLASS_STEPS) + 15) &
+	       ~(size_t)15;
 }
 
 /* The smallest class that holds size bytes; CLASSES if none does. */
