@@ -22,8 +22,13 @@
  * the low half of answer.seq; the server wakes it only if `waiting` is set.
  * The server, before it sleeps in its event loop, sets `sleeping` and looks at
  * the doorbell once more; the client that finds `sleeping` set writes to the
- * channel's eventfd. `doorbell` counts submissions, so that the server sees
- * with one load whether there is anything new.
+ * channel's eventfd. The server polls slot 0 by itself; `doorbell` counts
+ * submissions to the ring, so that it sees with one load whether there is
+ * anything new: submission n stands in ring slot 1 + n % RK_RING_SLOTS, and
+ * whoever finds that slot taken leaves the number out. A doorbell that moved by
+ * RK_RING_SLOTS or more says: look at all slots, RK_REQ_CANCELLED included.
+ * Ring completions have one futex for all slots, `ring_answered`, and one
+ * `ring_waiting`.
  */
 #ifndef RK_CHANNEL_H
 #define RK_CHANNEL_H
@@ -60,7 +65,9 @@ struct rk_channel {
 	uint32_t id;				/* the server's number for it */
 	uint32_t reserved[13];
 	_Alignas(64) _Atomic uint32_t doorbell;	/* client */
+	_Atomic uint32_t ring_waiting;		/* client: sleeps on ring_answered */
 	_Alignas(64) _Atomic uint32_t sleeping;	/* server */
+	_Alignas(64) _Atomic uint32_t ring_answered; /* server: moves with ring answers */
 	_Alignas(64) uint64_t stat[8];		/* server: counters for whoever looks */
 };
 

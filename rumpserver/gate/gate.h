@@ -55,5 +55,9 @@ bool rk__channel_poll(void);
  * again; false: something came, do not sleep. */
 bool rk__channel_sleep(void);
 void rk__channel_awake(void);
+/* Answers every request that stands in a slot or socket, parked ones too, and
+ * every later one, with `error`: the server is stopping. Nothing may be
+ * uncommitted or queued. */
+void rk__channel_refuse_all(int error);
 
 #endif
