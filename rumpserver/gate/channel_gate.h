@@ -47,18 +47,18 @@ struct rk__channel_gate {
 };
 extern struct rk__channel_gate rk__channel_gate;
 
-inline unsigned rk__slot_index(const struct rk__slot *s)
+static inline unsigned rk__slot_index(const struct rk__slot *s)
 {
 	return s == &s->chan->sync ? 0 : 1 + (unsigned)(s - s->chan->ring);
 }
 
 /* NULL while the channel has no ring. */
-inline struct rk__slot *rk__slot_at(struct rk__chan *c, unsigned i)
+static inline struct rk__slot *rk__slot_at(struct rk__chan *c, unsigned i)
 {
 	return i == 0 ? &c->sync : c->ring ? &c->ring[i - 1] : NULL;
 }
 
-inline struct rk_slot *rk__slot_shared(const struct rk__chan *c,
+static inline struct rk_slot *rk__slot_shared(const struct rk__chan *c,
 					      unsigned i)
 {
 	uint8_t *base = (uint8_t *)c->shared;

@@ -1,0 +1,176 @@
+/*
+ * call.c - one synchronous call, through slot 0 of the thread's channel or as a
+ * message on its connection.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "client_int.h"
+
+int rk__call_begin(struct rk_client *c, struct rk__call *ret)
+{
+	struct rk__link *l;
+	int r = rk__link_get(c, &l);
+
+	if (r < 0)
+		return r;
+	ret->link = l;
+	ret->index = 0;
+	ret->req = (struct rk_request){ 0 };
+	if (l->channel) {
+		ret->payload = rk__payload(l, 0);
+		ret->room = RK_SYNC_PAYLOAD;
+	} else {
+		ret->payload = l->message + sizeof(struct rk_request);
+		ret->room = RK_MESSAGE_MAX - sizeof(struct rk_request);
+	}
+	return 0;
+}
+
+int64_t rk__take_answer(struct rk__link *l, uint32_t i, uint32_t op,
+			uint32_t in_len, uint32_t out_len, void *back,
+			uint32_t *ret_out_len)
+{
+	/* Read once: the other side may write them at any time. */
+	const volatile struct rk_answer *answer = &rk__slot(l, i)->answer;
+	int64_t result = answer->result;
+	uint32_t got = answer->out_len;
+	int r = rk_answer_check(op, out_len, result, got);
+
+	if (r < 0)
+		return r;
+	if (got && back)
+		memcpy(back, rk__payload(l, i) + rk_out_offset(in_len), got);
+	*ret_out_len = got;
+	return result;
+}
+
+/* The caller was interrupted: asks for the request back. It is answered all
+ * the same, by -EINTR or by what it came to. */
+static void cancel(struct rk__call *call)
+{
+	struct rk__link *l = call->link;
+	volatile uint16_t *flags = &rk__slot(l, 0)->request.flags;
+
+	*flags = RK_REQ_CANCELLED;
+	l->next += RK_RING_SLOTS;
+	l->oldest += RK_RING_SLOTS;
+	l->rung = l->next;
+	atomic_store(&l->channel->doorbell, l->next);
+	rk__link_ring(l);
+}
+
+static int sleep_for_answer(struct rk__call *call, struct rk_slot *slot,
+			    uint64_t seq)
+{
+	struct rk__link *l = call->link;
+	const struct rk_op_info *info = rk_op_info(call->req.op);
+	bool cancelled = !(info->flags & RK_OP_BLOCKS);
+	int r = 0;
+
+	atomic_store(&slot->waiting, 1);
+	while (r != -ESHUTDOWN) {
+		uint64_t answered = atomic_load(&slot->answered);
+
+		if (answered == seq)
+			break;
+		r = rk__link_sleep(l, (_Atomic uint32_t *)&slot->answered,
+				   (uint32_t)answered);
+		if (r == -EINTR && !cancelled) {
+			cancelled = true;
+			cancel(call);
+		}
+	}
+	atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
+	return r == -ESHUTDOWN ? r : 0;
+}
+
+static int wait_for_answer(struct rk__call *call, struct rk_slot *slot,
+			   uint64_t seq)
+{
+	struct rk__link *l = call->link;
+	struct rk__spin spin = { 0 };
+
+	do {
+		if (atomic_load_explicit(&slot->answered,
+					 memory_order_acquire) == seq) {
+			rk__spin_hit(l);
+			return 0;
+		}
+	} while (rk__spin(l, &spin));
+	rk__spin_missed(l);
+	return sleep_for_answer(call, slot, seq);
+}
+
+int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
+{
+	struct rk__link *l = call->link;
+	struct rk_slot *slot;
+	uint64_t seq = ++l->seq;
+	int r;
+
+	call->req.seq = seq;
+	if (!l->channel)
+		return rk__socket_call(call, back, ret_out_len);
+	slot = rk__slot(l, 0);
+	memcpy(&slot->request, &call->req, sizeof call->req);
+	atomic_store_explicit(&slot->asked, seq, memory_order_release);
+	rk__link_ring(l);
+	r = wait_for_answer(call, slot, seq);
+	if (r < 0)
+		return r;
+	return rk__take_answer(l, 0, call->req.op, call->req.in_len,
+			       call->req.out_len, back, ret_out_len);
+}
+
+/* --- over the socket ------------------------------------------------------------ */
+
+static int64_t take_message(struct rk__call *call, const uint8_t *bytes,
+			    size_t n, void *back, uint32_t *ret_out_len)
+{
+	struct rk_answer answer;
+	int r;
+
+	memcpy(&answer, bytes, sizeof answer);
+	if (answer.out_len != n - sizeof answer)
+		return -EPROTO;
+	r = rk_answer_check(call->req.op, call->req.out_len, answer.result,
+			    answer.out_len);
+	if (r < 0)
+		return r;
+	if (answer.out_len && back)
+		memcpy(back, bytes + sizeof answer, answer.out_len);
+	*ret_out_len = answer.out_len;
+	return answer.result;
+}
+
+int64_t rk__socket_call(struct rk__call *call, void *back,
+			uint32_t *ret_out_len)
+{
+	struct rk__link *l = call->link;
+	size_t length = sizeof call->req + call->req.in_len;
+	uint64_t seq;
+	ssize_t n;
+
+	memcpy(l->message, &call->req, sizeof call->req);
+	do
+		n = send(l->fd, l->message, length, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	for (;;) {
+		if (n >= 0 || errno == EINTR)
+			n = recv(l->fd, l->message, RK_MESSAGE_MAX, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			l->dead = true;
+			return -ESHUTDOWN;
+		}
+		if ((size_t)n < sizeof(struct rk_answer))
+			return -EPROTO;
+		memcpy(&seq, l->message, sizeof seq);
+		/* A successor may answer again what we have already. */
+		if (seq == call->req.seq)
+			break;
+	}
+	return take_message(call, l->message, (size_t)n, back, ret_out_len);
+}

@@ -1,0 +1,107 @@
+/*
+ * client_int.h - a client (one process at one server) and its links (one for
+ * each thread that used it).
+ */
+#ifndef RK_CLIENT_INT_H
+#define RK_CLIENT_INT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include "channel.h"
+#include "rump/client.h"
+
+/* A request in the ring. Everything that is believed of it stands here. */
+struct rk__pending {
+	uint64_t seq, tag;
+	void *back;			/* where output belongs */
+	uint32_t op, in_len, out_len;
+	bool busy;			/* submitted, completion not taken */
+	bool done;			/* on a socket: `completion` has it */
+	struct rk_completion completion;
+};
+
+struct rk__link {
+	struct rk_client *client;	/* NULL: the client was detached */
+	struct rk__link *next_of_client;
+	struct rk__link *next_of_thread;
+	int fd;				/* connection */
+	int event_fd;			/* doorbell, -1 on a socket */
+	struct rk_channel *channel;	/* NULL on a socket */
+	uint8_t *message;		/* on a socket: RK_MESSAGE_MAX bytes */
+	bool dead;			/* the supervisor is gone */
+	uint64_t seq;			/* of the last request */
+	uint32_t budget_ns, spin_max_ns; /* spin before sleeping; 0: one CPU */
+	uint32_t misses;		/* calls since the budget was used up */
+	/* the ring */
+	uint32_t next, oldest;		/* submission numbers */
+	uint32_t rung;			/* what the doorbell says */
+	uint32_t seen;			/* ring_answered at the last full look */
+	uint32_t n_busy;
+	struct rk__pending pending[RK_RING_SLOTS];
+};
+
+struct rk_client {
+	struct rk_client *next;		/* all of this process */
+	struct rk__link *links;
+	uint64_t token;
+	unsigned flags;
+	int error;			/* of the attach after a fork */
+	char path[108];
+};
+
+/* connect.c: opens a link. Token: of the process, 0; the new one is returned. */
+int rk__link_open(struct rk_client *c, enum rk_hello_kind kind,
+		  uint64_t *token, struct rk__link **ret);
+void rk__link_close(struct rk__link *l);	/* keeps *l */
+/* client.c: the calling thread's link. 0 or a negative errno. */
+int rk__link_get(struct rk_client *c, struct rk__link **ret);
+
+/* wait.c */
+struct rk__spin {
+	uint64_t until_ns;
+	unsigned n;
+};
+/* True while it pays to look again without sleeping. */
+bool rk__spin(struct rk__link *l, struct rk__spin *s);
+void rk__spin_hit(struct rk__link *l);
+void rk__spin_missed(struct rk__link *l);
+/* Wakes a server that sleeps. After the store that it shall see. */
+void rk__link_ring(struct rk__link *l);
+/* Sleeps while *word == value, a second at most, then looks whether anybody is
+ * there. 0, -EINTR, or -ESHUTDOWN. */
+int rk__link_sleep(struct rk__link *l, _Atomic uint32_t *word, uint32_t value);
+
+/* call.c: one call, between encoding and answer. */
+struct rk__call {
+	struct rk__link *link;
+	struct rk_request req;		/* private: copied to the slot */
+	uint8_t *payload;
+	size_t room;
+	uint32_t index;			/* slot; for the ring, 1 and up */
+};
+int rk__call_begin(struct rk_client *c, struct rk__call *ret);
+int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len);
+int64_t rk__socket_call(struct rk__call *call, void *back,
+			uint32_t *ret_out_len);
+
+/* ring.c */
+int rk__submit_begin(struct rk_client *c, struct rk__call *ret);
+int rk__submit_end(struct rk__call *call, uint64_t tag, void *back);
+
+static inline struct rk_slot *rk__slot(const struct rk__link *l, uint32_t i)
+{
+	return (struct rk_slot *)((uint8_t *)l->channel +
+				  RK_CHANNEL_SLOTS_AT) + i;
+}
+
+static inline uint8_t *rk__payload(const struct rk__link *l, uint32_t i)
+{
+	return (uint8_t *)l->channel + rk_slot_payload_at(i);
+}
+
+/* Copies what a slot answers, as far as it can be believed. */
+int64_t rk__take_answer(struct rk__link *l, uint32_t i, uint32_t op,
+			uint32_t in_len, uint32_t out_len, void *back,
+			uint32_t *ret_out_len);
+
+#endif

@@ -1,0 +1,186 @@
+/*
+ * connect.c - the attach conversation, and what a link holds.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+#include "client_int.h"
+
+enum { SPIN_MAX_NS = 20000 };
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int r, fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	strcpy(addr.sun_path, path);
+	do
+		r = connect(fd, (struct sockaddr *)&addr, sizeof addr);
+	while (r < 0 && errno == EINTR);
+	if (r == 0)
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
+/* The welcome with up to two descriptors. Surplus ones are closed. */
+static int receive_welcome(int sock, struct rk_welcome *ret, int fd[2])
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(8 * sizeof(int))];
+	} control;
+	struct iovec iov = { ret, sizeof *ret };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof control,
+	};
+	unsigned n_fds = 0;
+	ssize_t n;
+
+	do
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c;
+	     c = CMSG_NXTHDR(&msg, c)) {
+		size_t bytes = c->cmsg_len - CMSG_LEN(0);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < bytes / sizeof(int); i++) {
+			int received;
+
+			memcpy(&received, CMSG_DATA(c) + i * sizeof received,
+			       sizeof received);
+			if (n_fds < 2)
+				fd[n_fds++] = received;
+			else
+				close(received);
+		}
+	}
+	if (n == 0)
+		return -ECONNREFUSED;
+	return n == sizeof *ret && ret->error <= 0 ? ret->error : -EPROTO;
+}
+
+static int map(struct rk__link *l, int memfd)
+{
+	struct stat st;
+	void *p;
+
+	/* Nobody may take pages away from under us. */
+	if (fstat(memfd, &st) < 0 || st.st_size < (off_t)RK_CHANNEL_SIZE ||
+	    !(fcntl(memfd, F_GET_SEALS) & F_SEAL_SHRINK))
+		return -EPROTO;
+	p = mmap(NULL, RK_CHANNEL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+		 memfd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	l->channel = p;
+	if (l->channel->magic == RK_CHANNEL_MAGIC &&
+	    l->channel->version == RK_PROTOCOL_VERSION)
+		return 0;
+	return -EPROTO;
+}
+
+static int greet(struct rk__link *l, const struct rk_hello *hello,
+		 struct rk_welcome *welcome)
+{
+	int fd[2] = { -1, -1 };
+	int r = 0;
+
+	if (send(l->fd, hello, sizeof *hello, MSG_NOSIGNAL) < 0)
+		return -errno;
+	r = receive_welcome(l->fd, welcome, fd);
+	if (r == 0 && hello->transport == RK_TRANSPORT_CHANNEL) {
+		r = fd[0] >= 0 && fd[1] >= 0 ? map(l, fd[0]) : -EPROTO;
+	} else if (r == 0) {
+		l->message = malloc(RK_MESSAGE_MAX);
+		r = l->message ? 0 : -ENOMEM;
+	}
+	if (fd[0] >= 0)
+		close(fd[0]);
+	l->event_fd = fd[1];
+	return r;
+}
+
+/* Numbers must not repeat those of an earlier client of the same channel
+ * number: the clock was never there before. */
+static uint64_t first_seq(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint32_t spin_max(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof set, &set) == 0 &&
+	       CPU_COUNT(&set) > 1 ? SPIN_MAX_NS : 0;
+}
+
+int rk__link_open(struct rk_client *c, enum rk_hello_kind kind,
+		  uint64_t *token, struct rk__link **ret)
+{
+	struct rk_hello hello = {
+		.magic = RK_HELLO_MAGIC,
+		.version = RK_PROTOCOL_VERSION,
+		.kind = kind,
+		.transport = c->flags & RK_ATTACH_SOCKET ?
+			RK_TRANSPORT_SOCKET : RK_TRANSPORT_CHANNEL,
+		.token = *token,
+	};
+	struct rk_welcome welcome;
+	struct rk__link *l = calloc(1, sizeof *l);
+	int r;
+
+	if (!l)
+		return -ENOMEM;
+	l->client = c;
+	l->event_fd = -1;
+	l->seq = first_seq();
+	l->budget_ns = l->spin_max_ns = spin_max();
+	l->fd = connect_to(c->path);
+	r = l->fd < 0 ? l->fd : greet(l, &hello, &welcome);
+	if (r < 0) {
+		rk__link_close(l);
+		free(l);
+		return r;
+	}
+	*token = welcome.token;
+	*ret = l;
+	return 0;
+}
+
+void rk__link_close(struct rk__link *l)
+{
+	if (l->fd >= 0)
+		close(l->fd);
+	if (l->event_fd >= 0)
+		close(l->event_fd);
+	if (l->channel)
+		munmap(l->channel, RK_CHANNEL_SIZE);
+	free(l->message);
+	l->fd = l->event_fd = -1;
+	l->channel = NULL;
+	l->message = NULL;
+	l->client = NULL;
+}

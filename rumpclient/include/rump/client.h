@@ -1,0 +1,106 @@
+/*
+ * client.h - librumpclient: use the files of a rump server without a mount.
+ *
+ * Every call of the op table (ops.h) is a function rk_<op>() here, with the
+ * arguments of the system call it is named after, descriptors of the server in
+ * place of the kernel's. Each returns what the system call would, >= 0, or a
+ * negative errno; errno itself is not used. A call happens exactly once or not
+ * at all, also when the server is killed and restarted meanwhile: the caller
+ * notices nothing but the time. -ESHUTDOWN: the server was stopped; it is the
+ * answer to this and every later call. -EPROTO: the server answered nonsense.
+ *
+ * Threads. Any thread may use a client; each gets a channel of its own at its
+ * first call, freed when the thread ends. Descriptors, working directory, umask
+ * and locks belong to the process. The functions are not async-signal-safe.
+ *
+ * fork(). A child inherits descriptors as from the kernel, shared offsets and
+ * all, and has channels of its own when fork() returns. Children made without
+ * the C library's fork (raw clone, vfork) must not use a client of the parent.
+ *
+ * Signals. A handler that runs while flock or setlkw waits, or an fsync, ends
+ * it with -EINTR. No other call is interrupted.
+ */
+#ifndef RK_CLIENT_H
+#define RK_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "views.h"
+
+struct rk_client;
+
+enum {
+	RK_ATTACH_SOCKET = 1 << 0,	/* requests over the socket, no memfd */
+};
+
+/*
+ * The socket of a server: of the one called `name`, or with NULL the one that
+ * $RUMP_SOCKET names. 0, -EINVAL (no such name can be, or the variable is not
+ * set), -ENAMETOOLONG. Looks at nothing: the socket need not exist.
+ */
+int rk_socket_path(const char *name, char *ret, size_t size);
+
+/*
+ * Attaches this process to the server behind a socket. *ret is the caller's,
+ * until rk_detach. Blocks until the supervisor has answered. Errors are those
+ * of connect(2), what the supervisor says (-EUSERS: too many clients), or
+ * -EPROTO.
+ */
+int rk_attach(const char *socket_path, unsigned flags, struct rk_client **ret);
+
+/*
+ * Closes all descriptors of the client and frees it. No other thread may be in
+ * a call or make one afterwards. NULL is allowed.
+ */
+void rk_detach(struct rk_client *client);
+
+/*
+ * int64_t rk_<op>(client, arguments...): one synchronous call. Strings and
+ * buffers are the caller's and used until the call returns. Lengths are bytes.
+ * Blocks until the answer is there. Beside what the call itself can fail with:
+ * -EFAULT for a NULL string, -EMSGSIZE for data longer than RK_IO_MAX (or
+ * RK_MESSAGE_MAX on a socket), -ENOMEM, -ESHUTDOWN, -EPROTO.
+ *
+ * read, write, pread and pwrite take any length: they are done in pieces, and a
+ * failure after the first piece returns the bytes done so far. Atomic is each
+ * piece.
+ */
+#define RK_DECLARE(name, ...)						\
+	int64_t rk_##name(struct rk_client *client ARGS_##name(RK_SIG));
+RK_OPS(RK_DECLARE)
+#undef RK_DECLARE
+
+/*
+ * Many calls at once. rk_submit_<op>(client, tag, arguments...) puts a request
+ * into the calling thread's ring of RK_RING_SLOTS and returns 0 without
+ * waiting; strings and input are copied, output buffers stay borrowed until the
+ * completion is taken. Payload in and out is limited to RK_RING_PAYLOAD
+ * (-EMSGSIZE); -EAGAIN: the ring is full, take completions first. Requests of
+ * one ring may be served in any order. On a socket each is simply done at once.
+ */
+#define RK_DECLARE(name, ...)						\
+	int rk_submit_##name(struct rk_client *client,			\
+			     uint64_t tag ARGS_##name(RK_SIG));
+RK_OPS(RK_DECLARE)
+#undef RK_DECLARE
+
+struct rk_completion {
+	uint64_t tag;			/* as submitted */
+	int64_t result;			/* as the synchronous call returns */
+	uint32_t op;			/* enum rk_op */
+	uint32_t out_len;		/* bytes written to the output buffer */
+};
+
+/* Tells the server of what was submitted. rk_complete does it too. 0, or a
+ * negative errno. */
+int rk_kick(struct rk_client *client);
+
+/*
+ * Takes up to max completions of this thread's requests, waiting until there
+ * are min of them or nothing is outstanding; min 0 never blocks. Returns how
+ * many, or a negative errno if there is none (-ESHUTDOWN).
+ */
+int rk_complete(struct rk_client *client, struct rk_completion *ret,
+		unsigned max, unsigned min);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * stubs.c - the functions of client.h, one of each kind for every op.
+ */
+#include "client_int.h"
+
+/* These take any length: the table makes the call for one piece. */
+#define rk_read		read_piece
+#define rk_write	write_piece
+#define rk_pread	pread_piece
+#define rk_pwrite	pwrite_piece
+
+#define DECLARE(name)							\
+	static int64_t name##_piece(struct rk_client *client		\
+				    ARGS_##name(RK_SIG));
+DECLARE(read)
+DECLARE(write)
+DECLARE(pread)
+DECLARE(pwrite)
+
+#define CALL(name, ...)							\
+int64_t rk_##name(struct rk_client *client ARGS_##name(RK_SIG))		\
+{									\
+	struct op_##name a_ = { ARGS_##name(RK_SET) };			\
+	void *back_ = ARGS_##name(RK_BACK) NULL;			\
+	struct rk__call call_;						\
+	uint32_t got_;							\
+	int r_ = rk__call_begin(client, &call_);			\
+									\
+	if (r_ == 0)							\
+		r_ = rk_encode_##name(&call_.req, call_.payload,	\
+				      call_.room, &a_);			\
+	return r_ < 0 ? r_ : rk__call_end(&call_, back_, &got_);	\
+}
+RK_OPS(CALL)
+
+#undef rk_read
+#undef rk_write
+#undef rk_pread
+#undef rk_pwrite
+
+#define SUBMIT(name, ...)						\
+int rk_submit_##name(struct rk_client *client, uint64_t tag		\
+		     ARGS_##name(RK_SIG))				\
+{									\
+	struct op_##name a_ = { ARGS_##name(RK_SET) };			\
+	void *back_ = ARGS_##name(RK_BACK) NULL;			\
+	struct rk__call call_;						\
+	int r_ = rk__submit_begin(client, &call_);			\
+									\
+	if (r_ == 0)							\
+		r_ = rk_encode_##name(&call_.req, call_.payload,	\
+				      call_.room, &a_);			\
+	return r_ < 0 ? r_ : rk__submit_end(&call_, tag, back_);	\
+}
+RK_OPS(SUBMIT)
+
+/* What one message or slot carries. */
+static uint64_t piece_of(const struct rk_client *c, uint64_t count)
+{
+	uint64_t max = c->flags & RK_ATTACH_SOCKET ? RK_MESSAGE_MAX / 2 :
+		       RK_IO_MAX;
+
+	return count < max ? count : max;
+}
+
+/* Goes on while pieces come back whole. */
+#define PIECES(call, count) do {					\
+	uint64_t done_ = 0;						\
+									\
+	for (;;) {							\
+		uint64_t piece = piece_of(client, (count) - done_);	\
+		int64_t r_ = call;					\
+									\
+		if (r_ < 0)						\
+			return done_ ? (int64_t)done_ : r_;		\
+		done_ += (uint64_t)r_;					\
+		if ((uint64_t)r_ < piece || done_ >= (count))		\
+			return (int64_t)done_;				\
+	}								\
+} while (0)
+
+int64_t rk_read(struct rk_client *client, int32_t fd, void *buf, uint64_t count)
+{
+	PIECES(read_piece(client, fd, (char *)buf + done_, piece), count);
+}
+
+int64_t rk_write(struct rk_client *client, int32_t fd, const void *buf,
+		 uint64_t count)
+{
+	PIECES(write_piece(client, fd, (const char *)buf + done_, piece),
+	       count);
+}
+
+int64_t rk_pread(struct rk_client *client, int32_t fd, void *buf,
+		 uint64_t count, int64_t offset)
+{
+	PIECES(pread_piece(client, fd, (char *)buf + done_, piece,
+			   offset + (int64_t)done_), count);
+}
+
+int64_t rk_pwrite(struct rk_client *client, int32_t fd, const void *buf,
+		  uint64_t count, int64_t offset)
+{
+	PIECES(pwrite_piece(client, fd, (const char *)buf + done_, piece,
+			    offset + (int64_t)done_), count);
+}
