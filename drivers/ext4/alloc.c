@@ -1,0 +1,105 @@
+/*
+ * alloc.c - blocks: runs of free ones near a goal, and giving them back.
+ *
+ * The bitmaps are libext2fs's (sorted extents in a tree); what they and the
+ * group descriptors have changed is noted by group, for sync().
+ */
+#include "ext4.h"
+
+bool rk__ext4_block_ok(struct ext4 *e, uint64_t blk, uint64_t len)
+{
+	uint64_t end = ext2fs_blocks_count(e->fs->super);
+
+	return blk > e->fs->super->s_first_data_block && blk < end &&
+	       len <= end - blk;
+}
+
+static void note(ext2_filsys fs, uint64_t blk, uint64_t len)
+{
+	struct ext4 *e = fs->priv_data;
+	dgrp_t g = ext2fs_group_of_blk2(fs, blk);
+	dgrp_t last = ext2fs_group_of_blk2(fs, blk + len - 1);
+
+	for (; g <= last && g < fs->group_desc_count; g++)
+		e->dirty_groups[g] |= DIRTY_BLOCKS | DIRTY_DESC;
+	e->dirty_super = true;
+}
+
+static void note_one(ext2_filsys fs, blk64_t blk, int inuse)
+{
+	note(fs, blk, 1);
+}
+
+static void note_range(ext2_filsys fs, blk64_t blk, blk_t len, int inuse)
+{
+	note(fs, blk, len);
+}
+
+void rk__ext4_watch_alloc(struct ext4 *e)
+{
+	e->fs->priv_data = e;
+	ext2fs_set_block_alloc_stats_callback(e->fs, note_one, NULL);
+	ext2fs_set_block_alloc_stats_range_callback(e->fs, note_range, NULL);
+}
+
+static int find_free(struct ext4 *e, uint64_t goal, blk64_t *ret)
+{
+	ext2fs_block_bitmap map = e->fs->block_map;
+	uint64_t first = e->fs->super->s_first_data_block;
+	uint64_t last = ext2fs_blocks_count(e->fs->super) - 1;
+
+	if (goal < first || goal > last)
+		goal = first;
+	if (!ext2fs_find_first_zero_block_bitmap2(map, goal, last, ret))
+		return 0;
+	if (goal > first &&
+	    !ext2fs_find_first_zero_block_bitmap2(map, first, goal - 1, ret))
+		return 0;
+	return -ENOSPC;
+}
+
+int rk__ext4_alloc(struct ext4 *e, uint64_t goal, uint64_t want,
+		   uint64_t *ret_blk, uint64_t *ret_len)
+{
+	uint64_t last = ext2fs_blocks_count(e->fs->super) - 1;
+	blk64_t blk, used;
+	uint64_t end;
+	int err = find_free(e, goal, &blk);
+
+	if (err)
+		return err;
+	end = want - 1 < last - blk ? blk + want - 1 : last;
+	if (end > blk && !ext2fs_find_first_set_block_bitmap2(
+				e->fs->block_map, blk + 1, end, &used))
+		end = used - 1;
+	ext2fs_block_alloc_stats_range(e->fs, blk, end - blk + 1, 1);
+	*ret_blk = blk;
+	*ret_len = end - blk + 1;
+	return 0;
+}
+
+int rk__ext4_free_blocks(struct ext4 *e, uint64_t blk, uint64_t len)
+{
+	blk64_t unused;
+
+	if (!rk__ext4_block_ok(e, blk, len) ||
+	    !ext2fs_find_first_zero_block_bitmap2(e->fs->block_map, blk,
+						  blk + len - 1, &unused))
+		return -EUCLEAN;
+	ext2fs_block_alloc_stats_range(e->fs, blk, len, -1);
+	return 0;
+}
+
+/* After the block before; else where this op stream writes; else at home. */
+uint64_t rk__ext4_goal(struct ext4 *e, struct node *n, uint64_t lblk)
+{
+	struct run r;
+	dgrp_t group;
+
+	if (lblk && !rk__ext4_map(e, n, lblk - 1, &r) && r.pblk)
+		return r.pblk + 1;
+	if (S_ISREG(n->i.i_mode) && e->goal)
+		return e->goal;
+	group = ext2fs_group_of_ino(e->fs, n->ino);
+	return ext2fs_group_first_block2(e->fs, group);
+}

@@ -1,0 +1,291 @@
+/*
+ * ext4.h - the inside of the ext4 driver.
+ *
+ * Layout of the on-disk structures, checksums, bitmaps, extent tree changes
+ * and attributes are libext2fs's; names, indexes, file data and what to write
+ * when are ours. Bitmaps, group descriptors and superblock live in memory and
+ * go to the device in sync(); everything else is written at once.
+ *
+ * Functions return 0 (or more) or a negative errno. A `struct node` is a copy
+ * of an inode on the caller's stack: who changes it writes it back with
+ * rk__ext4_node_write, and nobody holds two copies of one inode at a time.
+ */
+#ifndef RK_EXT4_H
+#define RK_EXT4_H
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <ext2fs/ext2_fs.h>
+#include <ext2fs/ext2fs.h>
+#include "driver.h"
+
+#define RUN_CACHE 64		/* remembered runs, by inode number */
+#define DIR_VERIFIED 256	/* directory blocks known to be sound */
+#define STAGE_BLOCKS 16384	/* freed at most between two commits */
+#define NAME_LIMIT EXT2_NAME_LEN
+
+/* A piece of a file: `len` blocks from `lblk`; pblk 0 is a hole. */
+struct run {
+	uint64_t lblk, pblk, len;
+	bool unwritten;
+};
+
+struct node {
+	ext2_ino_t ino;
+	struct ext2_inode_large i;
+};
+
+struct ext4 {
+	struct rk_host host;
+	ext2_filsys fs;
+	bool read_only;
+	bool replaying;			/* mount is reclaiming old orphans */
+	unsigned block_size, block_bits;
+	uint8_t *dirty_groups;		/* DIRTY_* a group */
+	bool dirty_super;
+	uint64_t goal;			/* where the last data run ended */
+	uint32_t next_generation;
+	char *block[4];			/* scratch, each one block */
+	char *index[3];			/* an htree's index path */
+	char *fresh;			/* one whole inode of zeros and parts */
+	struct gather *gather;		/* readdir's sorted leaf */
+	struct {
+		ext2_ino_t ino;
+		struct run run;
+	} run_cache[RUN_CACHE];
+	uint64_t dir_verified[DIR_VERIFIED];
+};
+
+enum {
+	DIRTY_BLOCKS = 1 << 0,
+	DIRTY_INODES = 1 << 1,
+	DIRTY_DESC = 1 << 2,
+};
+
+/* Scratch blocks, by who may use them. */
+enum {
+	B_DIR,				/* the directory block being worked on */
+	B_NEW,				/* the other half of a split */
+	B_META,				/* extent and indirect blocks, bitmaps */
+	B_ZERO,				/* zeros, never written to */
+};
+
+/* io.c */
+extern struct struct_io_manager rk__ext4_io;
+int rk__ext4_errno(errcode_t err);
+int rk__ext4_read_at(struct ext4 *e, void *buf, size_t len, uint64_t off);
+int rk__ext4_write_at(struct ext4 *e, const void *buf, size_t len,
+		      uint64_t off);
+int rk__ext4_zero_at(struct ext4 *e, uint64_t off, uint64_t len);
+/* Which device the next ext2fs_open() talks to. */
+void rk__ext4_io_bind(const struct rk_host *host);
+
+/* feature.c: 0, or complains by name. */
+int rk__ext4_features(const struct rk_host *host,
+		      const struct ext2_super_block *sb, bool read_only,
+		      bool *needs_recovery);
+void rk__ext4_complain(const struct rk_host *host, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* super.c */
+int rk__ext4_sync(void *fs);
+int rk__ext4_statfs(void *fs, struct rk_statfs *ret);
+
+/* inode.c */
+int rk__ext4_node_read(struct ext4 *e, uint64_t ino, struct node *ret);
+int rk__ext4_node_write(struct ext4 *e, struct node *n);
+/* Reads it whatever it says: for orphans and freed inodes. */
+int rk__ext4_node_read_raw(struct ext4 *e, uint64_t ino, struct node *ret);
+void rk__ext4_stat(struct ext4 *e, const struct node *n, struct rk_stat *ret);
+enum { T_ATIME = 1, T_MTIME = 2, T_CTIME = 4, T_CRTIME = 8 };
+void rk__ext4_set_time(struct ext4 *e, struct node *n, int which,
+		       const struct rk_time *t);
+void rk__ext4_touch(struct ext4 *e, struct node *n, int which);
+int rk__ext4_new_node(struct ext4 *e, const struct node *dir,
+		      const struct rk_new *what, struct node *ret);
+int rk__ext4_free_node(struct ext4 *e, struct node *n);
+uint64_t rk__ext4_size(const struct node *n);
+void rk__ext4_size_set(struct ext4 *e, struct node *n, uint64_t size);
+unsigned rk__ext4_nlink(const struct node *n);
+/* -EMLINK when the directory or file can have no more. */
+int rk__ext4_nlink_add(struct ext4 *e, struct node *n, int delta);
+
+static inline struct ext2_inode *small(struct node *n)
+{
+	return (struct ext2_inode *)&n->i;
+}
+
+static inline bool has_inline(const struct node *n)
+{
+	return n->i.i_flags & EXT4_INLINE_DATA_FL;
+}
+
+/* attr.c */
+int rk__ext4_getattr(void *fs, uint64_t ino, struct rk_stat *ret);
+int rk__ext4_setattr(void *fs, uint64_t ino, const struct rk_setattr *set,
+		     struct rk_stat *ret);
+
+/* alloc.c */
+/* At most `want` blocks in a row near the goal; marks them used. */
+int rk__ext4_alloc(struct ext4 *e, uint64_t goal, uint64_t want,
+		   uint64_t *ret_blk, uint64_t *ret_len);
+int rk__ext4_free_blocks(struct ext4 *e, uint64_t blk, uint64_t len);
+void rk__ext4_watch_alloc(struct ext4 *e);
+uint64_t rk__ext4_goal(struct ext4 *e, struct node *n, uint64_t lblk);
+bool rk__ext4_block_ok(struct ext4 *e, uint64_t blk, uint64_t len);
+
+/* map.c */
+/* The run that begins at lblk; a hole's length may be understated. */
+int rk__ext4_map(struct ext4 *e, struct node *n, uint64_t lblk,
+		 struct run *ret);
+void rk__ext4_map_forget(struct ext4 *e, ext2_ino_t ino);
+/* The empty map of a new file. */
+void rk__ext4_map_init(struct ext4 *e, struct node *n);
+/* Highest number of blocks that the inode's kind of map can hold. */
+uint64_t rk__ext4_max_blocks(struct ext4 *e, const struct node *n);
+
+/* extent.c: change the map; n->i is changed and written. */
+int rk__ext4_map_insert(struct ext4 *e, struct node *n, const struct run *r);
+int rk__ext4_map_convert(struct ext4 *e, struct node *n, uint64_t lblk,
+			 uint64_t len, bool unwritten);
+
+/* trunc.c */
+/* Frees the blocks [first, last]; last ~0 is the end. 1: stages remain. */
+int rk__ext4_punch(struct ext4 *e, struct node *n, uint64_t first,
+		   uint64_t last);
+/* 1: stages remain (the size is already set). */
+int rk__ext4_resize(struct ext4 *e, struct node *n, uint64_t size);
+int rk__ext4_zero_range(struct ext4 *e, struct node *n, uint64_t off,
+			uint64_t end);
+int rk__ext4_expand_inline(struct ext4 *e, struct node *n);
+
+/* file.c */
+int64_t rk__ext4_read(void *fs, uint64_t ino, void *buf, size_t len,
+		      uint64_t off);
+int64_t rk__ext4_write(void *fs, uint64_t ino, const void *buf, size_t len,
+		       uint64_t off);
+int rk__ext4_readlink(void *fs, uint64_t ino, char *buf, size_t size);
+int64_t rk__ext4_put(struct ext4 *e, struct node *n, const char *buf,
+		     size_t len, uint64_t off);
+
+/* range.c */
+int rk__ext4_fallocate(void *fs, uint64_t ino, uint32_t mode, uint64_t off,
+		       uint64_t len);
+int rk__ext4_seek(void *fs, uint64_t ino, uint64_t off, bool hole,
+		  uint64_t *ret);
+
+/* dirblock.c: one directory block */
+struct slot {
+	uint64_t lblk, pblk;
+	unsigned off, prev;		/* prev == off: first in its block */
+	ext2_ino_t ino;
+	uint8_t type;			/* EXT2_FT_* */
+};
+
+struct ext2_dir_entry *rk__ext4_dirent(char *buf, unsigned off);
+unsigned rk__ext4_rec_len(struct ext4 *e, const struct ext2_dir_entry *d);
+void rk__ext4_set_rec_len(struct ext4 *e, struct ext2_dir_entry *d,
+			  unsigned len);
+static inline unsigned dirent_size(unsigned name_len)
+{
+	return (8 + name_len + 3) & ~3u;
+}
+/* Bytes of a leaf that hold entries. */
+unsigned rk__ext4_dir_usable(struct ext4 *e);
+/* 0, or -EUCLEAN if the entry at off does not fit. *len: its length. */
+int rk__ext4_dirent_check(struct ext4 *e, char *buf, unsigned off,
+			  unsigned *len);
+int rk__ext4_dir_read(struct ext4 *e, struct node *dir, uint64_t lblk,
+		      char *buf, uint64_t *ret_pblk);
+int rk__ext4_dir_write(struct ext4 *e, struct node *dir, uint64_t pblk,
+		       char *buf);
+/* 1 found, 0 not, or negative. */
+int rk__ext4_leaf_find(struct ext4 *e, char *buf, const char *name, size_t len,
+		       struct slot *ret);
+/* 1 added, 0 no room, or negative. */
+int rk__ext4_leaf_add(struct ext4 *e, char *buf, const char *name, size_t len,
+		      ext2_ino_t ino, unsigned type);
+void rk__ext4_leaf_init(struct ext4 *e, char *buf);
+/* A new last block of the directory, mapped but not yet written. */
+int rk__ext4_dir_grow(struct ext4 *e, struct node *dir, uint64_t *ret_lblk,
+		      uint64_t *ret_pblk);
+
+/* dir.c: a directory of any kind */
+int rk__ext4_dir_find(struct ext4 *e, struct node *dir, const char *name,
+		      size_t len, struct slot *ret);	/* -ENOENT */
+int rk__ext4_dir_add(struct ext4 *e, struct node *dir, const char *name,
+		     size_t len, ext2_ino_t ino, unsigned type);
+int rk__ext4_dir_remove(struct ext4 *e, struct node *dir,
+			const struct slot *s);
+int rk__ext4_dir_set(struct ext4 *e, struct node *dir, const struct slot *s,
+		     ext2_ino_t ino, unsigned type);
+int rk__ext4_dir_empty(struct ext4 *e, struct node *dir);	/* 1: it is */
+/* An inline directory as the block it would be. */
+int rk__ext4_dir_inline(struct ext4 *e, struct node *dir, char *buf);
+int rk__ext4_dir_make(struct ext4 *e, struct node *dir, ext2_ino_t parent);
+bool rk__ext4_dir_indexed(struct ext4 *e, const struct node *dir);
+uint64_t rk__ext4_dir_blocks(struct ext4 *e, const struct node *dir);
+unsigned rk__ext4_file_type(struct ext4 *e, unsigned mode);
+
+/* htree.c */
+struct hash {
+	uint32_t major, minor;
+};
+
+void rk__ext4_hash(struct ext4 *e, int version, const char *name, size_t len,
+		   struct hash *ret);
+int rk__ext4_htree_version(struct ext4 *e, int on_disk);
+int rk__ext4_htree_find(struct ext4 *e, struct node *dir, const char *name,
+			size_t len, struct slot *ret);
+int rk__ext4_htree_add(struct ext4 *e, struct node *dir, const char *name,
+		       size_t len, ext2_ino_t ino, unsigned type);
+/* Turns a directory of one full block into an indexed one. */
+int rk__ext4_htree_make(struct ext4 *e, struct node *dir);
+/* The leaf for hash `major`, and the hash at which the one after it begins
+ * (*ret_next, with bit 0 set if that one goes on with the same hash); 1 if
+ * there is one after it. */
+int rk__ext4_htree_leaf(struct ext4 *e, struct node *dir, uint32_t major,
+			uint64_t *ret_lblk, uint32_t *ret_next,
+			int *ret_version);
+
+/* readdir.c */
+int rk__ext4_readdir(void *fs, uint64_t dir, uint64_t cookie,
+		     rk_emit_fn *emit, void *arg);
+int rk__ext4_readdir_init(struct ext4 *e);
+void rk__ext4_readdir_finish(struct ext4 *e);
+
+/* namei.c */
+int rk__ext4_lookup(void *fs, uint64_t dir, const char *name, size_t len,
+		    struct rk_stat *ret);
+int rk__ext4_create(void *fs, uint64_t dir, const char *name, size_t len,
+		    const struct rk_new *what, struct rk_stat *ret);
+int rk__ext4_link(void *fs, uint64_t ino, uint64_t dir, const char *name,
+		  size_t len, struct rk_stat *ret);
+int rk__ext4_unlink(void *fs, uint64_t dir, const char *name, size_t len,
+		    bool directory, struct rk_stat *ret);
+int rk__ext4_dir_node(struct ext4 *e, uint64_t ino, struct node *ret);
+int rk__ext4_name_check(const char *name, size_t len);
+/* One link of n fewer; at 0 it becomes an orphan. Writes it. */
+int rk__ext4_drop_link(struct ext4 *e, struct node *n);
+
+/* rename.c */
+int rk__ext4_rename(void *fs, uint64_t dir, const char *name, size_t len,
+		    uint64_t newdir, const char *newname, size_t newlen,
+		    uint32_t flags, struct rk_stat *victim);
+
+/* orphan.c */
+int rk__ext4_orphan_add(struct ext4 *e, struct node *n);
+int rk__ext4_reclaim(void *fs, uint64_t ino);
+/* Reclaims what an earlier mount left. */
+int rk__ext4_orphan_replay(struct ext4 *e);
+
+/* xattr.c */
+int rk__ext4_getxattr(void *fs, uint64_t ino, const char *name, void *buf,
+		      size_t size);
+int rk__ext4_setxattr(void *fs, uint64_t ino, const char *name,
+		      const void *value, size_t size, uint32_t flags);
+int rk__ext4_listxattr(void *fs, uint64_t ino, char *list, size_t size);
+int rk__ext4_removexattr(void *fs, uint64_t ino, const char *name);
+
+#endif

@@ -1,0 +1,117 @@
+/*
+ * orphan.c - objects without a name that are still in use.
+ *
+ * They hang on the list that begins in the superblock and goes on in i_dtime,
+ * so that a crash of everything leaves them to e2fsck or to the next mount.
+ */
+#include "ext4.h"
+
+int rk__ext4_orphan_add(struct ext4 *e, struct node *n)
+{
+	n->i.i_dtime = e->fs->super->s_last_orphan;
+	e->fs->super->s_last_orphan = n->ino;
+	e->dirty_super = true;
+	return rk__ext4_node_write(e, n);
+}
+
+/* Takes n off the list; the one before it, if any, is written. */
+static int orphan_remove(struct ext4 *e, struct node *n)
+{
+	ext2_ino_t at = e->fs->super->s_last_orphan;
+	uint64_t left = e->fs->super->s_inodes_count;
+	struct node p;
+	int err;
+
+	if (at == n->ino) {
+		e->fs->super->s_last_orphan = n->i.i_dtime;
+		e->dirty_super = true;
+		return 0;
+	}
+	for (; at && left; left--, at = p.i.i_dtime) {
+		err = rk__ext4_node_read_raw(e, at, &p);
+		if (err)
+			return err;
+		if (p.i.i_dtime != n->ino)
+			continue;
+		p.i.i_dtime = n->i.i_dtime;
+		return rk__ext4_node_write(e, &p);
+	}
+	return -EUCLEAN;
+}
+
+static int free_xattr_block(struct ext4 *e, struct node *n)
+{
+	errcode_t err;
+
+	if (!ext2fs_file_acl_block(e->fs, small(n)))
+		return 0;
+	if (!rk__ext4_block_ok(e, ext2fs_file_acl_block(e->fs, small(n)), 1))
+		return -EUCLEAN;
+	err = ext2fs_free_ext_attr(e->fs, n->ino, &n->i);
+	return rk__ext4_errno(err);
+}
+
+int rk__ext4_reclaim(void *fs, uint64_t ino)
+{
+	struct ext4 *e = fs;
+	struct node n;
+	int err;
+
+	if (e->read_only)
+		return -EROFS;
+	err = rk__ext4_node_read(e, ino, &n);
+	if (err)
+		return err;
+	if (n.i.i_links_count)
+		return -EINVAL;
+	e->host.change(e->host.ctx);
+	err = rk__ext4_punch(e, &n, 0, ~0ull);
+	if (err > 0)
+		err = rk__ext4_node_write(e, &n) ?: 1;
+	if (err)
+		return err;
+	err = orphan_remove(e, &n);
+	if (!err)
+		err = free_xattr_block(e, &n);
+	rk__ext4_map_forget(e, ino);
+	return err ? err : rk__ext4_free_node(e, &n);
+}
+
+/* A linked file on the list was being truncated. */
+static int finish_truncate(struct ext4 *e, struct node *n)
+{
+	int rc;
+
+	do
+		rc = rk__ext4_resize(e, n, rk__ext4_size(n));
+	while (rc > 0);
+	if (rc)
+		return rc;
+	rc = orphan_remove(e, n);
+	n->i.i_dtime = 0;
+	return rc ? rc : rk__ext4_node_write(e, n);
+}
+
+int rk__ext4_orphan_replay(struct ext4 *e)
+{
+	uint64_t left = e->fs->super->s_inodes_count;
+
+	while (e->fs->super->s_last_orphan && left--) {
+		ext2_ino_t ino = e->fs->super->s_last_orphan;
+		struct node n;
+		int rc = rk__ext4_node_read(e, ino, &n);
+
+		if (rc)
+			return rc;
+		if (n.i.i_links_count) {
+			rc = finish_truncate(e, &n);
+		} else {
+			do
+				rc = rk__ext4_reclaim(e, ino);
+			while (rc > 0);
+		}
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
