@@ -1,0 +1,150 @@
+# shellcheck shell=bash
+# lib.sh - what every test script of tests/system and tests/recovery starts
+# with: a directory of its own that is gone at the end whatever happens, images
+# to work on, and the few checks that the scripts share.
+#
+# The runner (run.sh) gives each script BUILD (the build directory) and LONG (1
+# for the long variant). A script that is started by hand needs only BUILD.
+# Exit status: 0 passed, 77 skipped (the reason is printed), anything else
+# failed.
+set -euo pipefail
+
+SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BUILD=$(cd "${BUILD:-$SOURCE/build}" && pwd)
+RUMP=${RUMP:-$BUILD/tools/rump/rump}
+LONG=${LONG:-0}
+PATH=$PATH:/usr/sbin:/sbin
+export BUILD RUMP LONG PATH
+
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/rump-test.XXXXXX")
+CHILDREN=()
+
+clean_up()
+{
+	local status=$? pid target
+	trap '' INT TERM
+	for pid in "${CHILDREN[@]+"${CHILDREN[@]}"}"; do
+		kill "$pid" 2>/dev/null || continue
+		for _ in $(seq 30); do
+			kill -0 "$pid" 2>/dev/null || break
+			sleep 0.1
+		done
+		kill -9 "$pid" 2>/dev/null || true
+	done
+	# Longest first: a mount may be inside another.
+	awk -v w="$WORK/" 'index($5, w) == 1 {print $5}' /proc/self/mountinfo |
+	sort -r | while read -r target; do
+		umount -l "$target" 2>/dev/null ||
+			fusermount3 -uz "$target" 2>/dev/null || true
+	done
+	rm -rf --one-file-system "$WORK"
+	exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+say() { echo "  $*"; }
+fail() { echo "FAIL: $*" >&2; exit 1; }
+skip() { echo "skip: $*"; exit 77; }
+
+# To be ended with the script, if it is not ended before.
+background() { CHILDREN+=("$1"); }
+
+need_program()
+{
+	local p
+	for p; do
+		command -v "$p" >/dev/null || skip "$p is not installed"
+	done
+}
+
+need_fuse()
+{
+	[ -e /dev/fuse ] || skip "no /dev/fuse on this machine"
+	[ -w /dev/fuse ] || skip "/dev/fuse may not be opened by this user"
+	unshare -Urm true 2>/dev/null ||
+		[ "$(id -u)" = 0 ] || skip "no user namespaces for this user"
+}
+
+need_root() { [ "$(id -u)" = 0 ] || skip "needs root: $*"; }
+
+# image FILE SIZE [mke2fs options]: a fresh file system, ext4 if not said.
+image()
+{
+	local file=$1 size=$2
+	shift 2
+	rm -f "$file"
+	truncate -s "$size" "$file"
+	[ $# -gt 0 ] || set -- -t ext4
+	mke2fs -q -F "$@" "$file" || fail "mke2fs $* failed"
+}
+
+# check_image FILE: consistent, as e2fsck sees it, and nothing to replay.
+check_image()
+{
+	local log=$WORK/e2fsck.log
+	if ! e2fsck -fn "$1" >"$log" 2>&1; then
+		cat "$log" >&2
+		fail "e2fsck finds faults in $(basename "$1")"
+	fi
+	if grep -q 'skipping journal recovery' "$log"; then
+		fail "$(basename "$1") still needs its journal replayed"
+	fi
+}
+
+# in_mount IMAGE COMMAND...: runs it with the image mounted at /vol.
+in_mount()
+{
+	local img=$1
+	shift
+	"$RUMP" run -m "/vol=ext4:$img" -- "$@"
+}
+
+# dump IMAGE PATH FILE: reads a file without rump.
+dump() { debugfs -R "dump $2 $3" "$1" 2>/dev/null; [ -e "$3" ]; }
+
+sum() { sha256sum "$1" | cut -d' ' -f1; }
+
+# refuses WHAT STATUS PATTERN COMMAND...: it fails with that status and says
+# why in one sentence that matches.
+refuses()
+{
+	local what=$1 want=$2 pattern=$3 status=0 err=$WORK/refuses.err
+	shift 3
+	timeout -k 5 30 "$@" >"$WORK/refuses.out" 2>"$err" </dev/null || status=$?
+	if [ "$status" != "$want" ]; then
+		cat "$err" >&2
+		fail "$what: exit status $status, not $want"
+	fi
+	if [ "$(grep -c . "$err")" != 1 ]; then
+		cat "$err" >&2
+		fail "$what: not one sentence"
+	fi
+	if ! grep -Eqi -- "$pattern" "$err"; then
+		cat "$err" >&2
+		fail "$what: does not match /$pattern/"
+	fi
+	say "$what: $(cat "$err")"
+}
+
+# kills_in FILE: how many times --kill-every says it killed the server.
+kills_in()
+{
+	sed -nE 's/.*killed ([0-9]+) times?.*/\1/p' "$1" | tail -n 1 |
+		grep . || echo 0
+}
+
+# family: pids of every process of the server named $1, as "role pid" lines.
+family() { "$RUMP" ps --pids | awk -v n="$1" '$1 == n {print $2, $3}'; }
+
+# wait_for SECONDS COMMAND...: until it succeeds.
+wait_for()
+{
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" 2>/dev/null; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.05
+	done
+}
