@@ -105,6 +105,10 @@ static inline uint8_t *rk__log_at(const struct rk__log *log, uint64_t pos)
 	return log->ring + (pos & (RK_LOG_SIZE - 1));
 }
 
+/* The checksum of a record: its head, with any `check`, and what follows. */
+uint64_t rk__record_hash(const struct rk__record *head, const uint8_t *rest,
+			 size_t rest_len);
+
 /* A record whose every part was checked to lie within it. */
 struct rk__record_view {
 	uint32_t flags;
