@@ -140,6 +140,8 @@ bool rk__ext4_block_ok(struct ext4 *e, uint64_t blk, uint64_t len);
 int rk__ext4_map(struct ext4 *e, struct node *n, uint64_t lblk,
 		 struct run *ret);
 void rk__ext4_map_forget(struct ext4 *e, ext2_ino_t ino);
+/* Behind the last mapped block; of a block map: behind the last possible. */
+int rk__ext4_map_end(struct ext4 *e, struct node *n, uint64_t *ret);
 /* The empty map of a new file. */
 void rk__ext4_map_init(struct ext4 *e, struct node *n);
 /* Highest number of blocks that the inode's kind of map can hold. */

@@ -151,6 +151,49 @@ static int map_extents(struct ext4 *e, struct node *n, uint64_t lblk,
 	}
 }
 
+static int extents_end(struct ext4 *e, struct node *n, uint64_t *ret)
+{
+	const struct ext3_extent_header *h = (const void *)n->i.i_block;
+	unsigned depth = h->eh_depth, size = sizeof(n->i.i_block), len;
+
+	*ret = 0;
+	if (depth > 5)
+		return -EUCLEAN;
+	for (;; depth--) {
+		const struct ext3_extent_idx *x = (const void *)(h + 1);
+		const struct ext3_extent *last;
+		int err;
+
+		if (!header_ok(h, size, depth))
+			return -EUCLEAN;
+		if (!h->eh_entries)
+			return 0;
+		x += h->eh_entries - 1;
+		if (depth == 0) {
+			last = (const void *)x;
+			len = last->ee_len;
+			if (len > EXT_INIT_MAX_LEN)
+				len -= EXT_INIT_MAX_LEN;
+			*ret = (uint64_t)last->ee_block + len;
+			return 0;
+		}
+		err = read_node_block(e, n, x->ei_leaf |
+				      (uint64_t)x->ei_leaf_hi << 32);
+		if (err)
+			return err;
+		h = (void *)e->block[B_META];
+		size = e->block_size;
+	}
+}
+
+int rk__ext4_map_end(struct ext4 *e, struct node *n, uint64_t *ret)
+{
+	if (n->i.i_flags & EXT4_EXTENTS_FL)
+		return extents_end(e, n, ret);
+	*ret = rk__ext4_max_blocks(e, n);
+	return 0;
+}
+
 /* How many of the `room` pointers continue the run that p[0] begins. */
 static uint64_t count_run(const uint32_t *p, uint64_t room)
 {

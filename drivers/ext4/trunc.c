@@ -8,32 +8,6 @@
 #include <stdlib.h>
 #include "ext4.h"
 
-/* The end of the mapped part, at or below `end`; steps from the back. */
-static int mapped_end(struct ext4 *e, struct node *n, uint64_t *ret)
-{
-	struct ext2fs_extent x;
-	ext2_extent_handle_t h;
-	errcode_t err;
-
-	if (!(n->i.i_flags & EXT4_EXTENTS_FL)) {
-		*ret = rk__ext4_max_blocks(e, n);
-		return 0;
-	}
-	*ret = 0;
-	err = ext2fs_extent_open2(e->fs, n->ino, small(n), &h);
-	if (err)
-		return rk__ext4_errno(err);
-	err = ext2fs_extent_get(h, EXT2_EXTENT_LAST_LEAF, &x);
-	if (!err)
-		*ret = x.e_lblk + x.e_len;
-	else if (err == EXT2_ET_NO_CURRENT_NODE ||
-		 err == EXT2_ET_EXTENT_NO_NEXT ||
-		 err == EXT2_ET_EXTENT_NO_PREV)
-		err = 0;
-	ext2fs_extent_free(h);
-	return rk__ext4_errno(err);
-}
-
 static int has_blocks(struct ext4 *e, struct node *n)
 {
 	return ext2fs_inode_has_valid_blocks2(e->fs, small(n));
@@ -49,7 +23,7 @@ int rk__ext4_punch(struct ext4 *e, struct node *n, uint64_t first,
 
 	if (!has_blocks(e, n) || has_inline(n))
 		return 0;
-	rc = mapped_end(e, n, &end);
+	rc = rk__ext4_map_end(e, n, &end);
 	if (rc)
 		return rc;
 	if (last >= end)
