@@ -20,7 +20,7 @@ static uint64_t counter;
 #define MAKE_PATH(n)	a->n = text + ++counter % 100;
 #define MAKE_NAME(n)	a->n = text + ++counter % 100;
 #define MAKE_IN(p, len)	a->p = bytes; a->len = sizeof bytes;
-#define MAKE_OUT(p, len) a->p = NULL; a->len = 100 + ++counter;
+#define MAKE_OUT(p, len) a->p = NULL; a->len = 100 + ++counter % 1000;
 #define MAKE_OUTS(type, p) a->p = NULL;
 #define MAKE(...)	RK_VIEW(MAKE, __VA_ARGS__)
 
@@ -225,11 +225,11 @@ Test(views, trace_tells_no_raw_bytes)
 {
 	struct op_openat a = { .dirfd = 3, .path = "a\033[1m\"b" };
 	char line[200];
+	int n = rk_trace_openat(line, sizeof line, &a);
 
-	cr_assert_eq(rk_trace_openat(line, sizeof line, &a),
-		     (int)strlen(line));
+	cr_assert_eq(n, (int)strlen(line));
 	cr_assert_str_eq(line, "openat dirfd=3 path=\"a\\x1b[1m\\x22b\" "
 			 "flags=0 mode=0");
-	cr_assert_eq(rk_trace_openat(line, 4, &a), 54);
+	cr_assert_eq(rk_trace_openat(line, 4, &a), n);
 	cr_assert_str_eq(line, "ope");
 }
