@@ -212,7 +212,7 @@ static inline void rk__put_string(struct rk_encoder *e, const char *s,
 		e->error = e->error ? e->error : -EFAULT;
 		return;
 	}
-	len = strnlen(s, max) + 1;
+	len = strlen(s) + 1;
 	if (len > max && !e->error)
 		e->error = -ENAMETOOLONG;
 	rk__put_bytes(e, s, len);
