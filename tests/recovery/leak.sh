@@ -1,0 +1,59 @@
+#!/bin/bash
+# leak.sh - after many opens, ops and restarts the family's descriptors and
+# memory are where they were.
+# limit: 150 900
+. "$(dirname "$0")/../harness/lib.sh"
+need_fuse
+model=$BUILD/tests/recovery/model
+ops=8000
+[ "$LONG" = 0 ] || ops=100000
+img=$WORK/disk.img
+image "$img" 128M
+name=leak-$$
+
+cat >"$WORK/inside" <<'END'
+# MODEL NAME OPS DIR
+look()
+{
+	"$RUMP" ps --pids | awk -v n="$name" '$1 == n {print $2, $3}' |
+	while read -r role pid; do
+		fds=$(ls "/proc/$pid/fd" 2>/dev/null | wc -l)
+		kb=$(awk '/^Pss_Anon/ {print $2}' "/proc/$pid/smaps_rollup" 2>/dev/null)
+		echo "$role ${fds:-0} ${kb:-0}"
+	done | sort -s -k1,1 >"$dir/$1"
+	# Blocks of the region images: what is in use of recoverable memory.
+	for fd in /proc/"$("$RUMP" ps --pids | awk -v n="$name" \
+		'$1 == n && $2 == "supervisor" {print $3}')"/fd/*; do
+		case $(readlink "$fd") in
+		/memfd:rump-core* | /memfd:rump-driver*)
+			echo "$(readlink "$fd" | cut -d' ' -f1) 0 $(($(stat -Lc %b "$fd") / 2))" ;;
+		esac
+	done | sort -u >>"$dir/$1"
+}
+round()
+{
+	mkdir "/vol/r$1" && "$model" -n "$2" -s "$1" "/vol/r$1" &&
+		rm -r "/vol/r$1"
+}
+model=$1 name=$2 ops=$3 dir=$4
+round 1 $((ops / 16)) || exit 1
+sync -f /vol; sleep 1; look before
+for i in 2 3 4; do round $i $((ops / 12)) || exit 1; done
+sync -f /vol; sleep 1; look after
+END
+"$RUMP" run --kill-every 40ms --name "$name" -m "/vol=ext4:$img" -- \
+	sh "$WORK/inside" "$model" "$name" "$ops" "$WORK" >"$WORK/log" 2>&1 ||
+	{ cat "$WORK/log" >&2; fail "the load failed"; }
+say "$(grep -i killed "$WORK/log" || true)"
+
+paste -d' ' "$WORK/before" "$WORK/after" >"$WORK/both"
+cat "$WORK/both"
+grep -q '^server' "$WORK/both" || fail "nothing was measured"
+awk '{
+	if ($1 != $4) { print "roles differ: " $1 " " $4; bad = 1 }
+	if ($5 > $2 + 2) { print $1 ": " $2 " descriptors became " $5; bad = 1 }
+	# Heaps grow in steps; a leak in so many ops would be larger.
+	if ($6 > $3 * 1.3 + 2048) { print $1 ": " $3 " KiB became " $6; bad = 1 }
+} END { exit bad }' "$WORK/both" >"$WORK/verdict" ||
+	fail "$(cat "$WORK/verdict")"
+check_image "$img"
