@@ -1,0 +1,238 @@
+/*
+ * family.c - makes what the processes of one driver set share: board, log,
+ * region images, inboxes, overlays, and the two views of them (make.h). All
+ * memfds are sparse: what is not used costs nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include "gate/fuse.h"
+#include "recovery/recovery.h"
+#include "supervisor/make.h"
+
+_Static_assert(sizeof(struct rk__board) <= RK_PAGE, "the board is one page");
+
+static int make_memfd(const char *name, uint64_t size)
+{
+	int e, fd = memfd_create(name, MFD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, size) < 0) {
+		e = -errno;
+		close(fd);
+		return e;
+	}
+	return fd;
+}
+
+/* One memfd for both views, the server's descriptor only reads. */
+static int make_pair(const char *name, uint64_t size, int *rw, int *ro)
+{
+	char path[32];
+	int fd = make_memfd(name, size);
+
+	if (fd < 0)
+		return fd;
+	*rw = fd;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	*ro = open(path, O_RDONLY | O_CLOEXEC);
+	return *ro < 0 ? -errno : 0;
+}
+
+static int make_board(struct rk__views *v)
+{
+	int fd = make_memfd("rump-board", RK_PAGE);
+	struct rk__board *b;
+
+	if (fd < 0)
+		return fd;
+	b = mmap(NULL, RK_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (b == MAP_FAILED)
+		return -errno;
+	v->keeper.board = v->server.board = b;
+	return 0;
+}
+
+static int make_shared(struct rk__views *v)
+{
+	struct rk__family *k = &v->keeper, *s = &v->server;
+	int e = make_board(v);
+
+	if (e < 0)
+		return e;
+	e = make_pair("rump-core", RK_CORE_SIZE, &k->core_fd, &s->core_fd);
+	if (e < 0)
+		return e;
+	e = make_pair("rump-driver", RK_DRIVER_SIZE, &k->driver_fd,
+		      &s->driver_fd);
+	if (e < 0)
+		return e;
+	e = make_memfd("rump-log", RK_LOG_RING_AT + RK_LOG_SIZE);
+	if (e < 0)
+		return e;
+	k->log_fd = s->log_fd = e;
+	e = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (e < 0)
+		return -errno;
+	k->keeper_event = s->keeper_event = e;
+	return 0;
+}
+
+static int make_device(struct rk__views *v, unsigned n,
+		       const struct rk__image *i)
+{
+	struct rk__device *k = &v->keeper.device[n], *s = &v->server.device[n];
+	uint64_t blocks = (i->size + RK_PAGE - 1) / RK_PAGE;
+	uint64_t bitmap = (blocks + 7) / 8;
+	int e;
+
+	k->fd = i->rw_fd;
+	k->journal_fd = i->journal_fd;
+	s->fd = i->ro_fd;
+	k->size = s->size = i->size;
+	e = make_pair("rump-overlay", blocks * RK_PAGE, &k->overlay_fd,
+		      &s->overlay_fd);
+	if (e < 0)
+		return e;
+	bitmap = (bitmap + RK_PAGE - 1) / RK_PAGE * RK_PAGE;
+	e = make_pair("rump-bitmap", bitmap, &k->bitmap_fd, &s->bitmap_fd);
+	if (e < 0)
+		return e;
+	e = make_memfd("rump-inbox", RK_FUSE_INBOX_SIZE);
+	if (e < 0)
+		return e;
+	v->server.inbox_fd[n] = e;
+	return 0;
+}
+
+static void blank(struct rk__family *f)
+{
+	memset(f, 0, sizeof *f);
+	f->core_fd = f->driver_fd = f->log_fd = f->keeper_event = -1;
+	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++) {
+		f->inbox_fd[i] = f->fuse_fd[i] = -1;
+		f->device[i] = (struct rk__device){
+			.fd = -1, .journal_fd = -1, .overlay_fd = -1,
+			.bitmap_fd = -1,
+		};
+	}
+}
+
+static bool same_file(int a, int b)
+{
+	struct stat x, y;
+
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 &&
+	       x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* The lock would refuse it too, but name us as the other server. */
+static int refuse_twice(const struct rk__config *c, unsigned n,
+			const struct rk__image *image, char *error)
+{
+	int e = 0, fd = open(c->mount[n].source, O_PATH | O_CLOEXEC);
+
+	for (unsigned i = 0; fd >= 0 && i < n; i++)
+		if (same_file(fd, image[i].ro_fd))
+			e = -EINVAL;
+	if (fd >= 0)
+		close(fd);
+	if (e < 0)
+		snprintf(error, RK_SERVER_ERROR_LEN, "%s is given twice",
+			 c->mount[n].source);
+	return e;
+}
+
+int rk__views_init(const struct rk__config *c, struct rk__views *v,
+		   struct rk__image *image, char *error)
+{
+	int e;
+
+	blank(&v->keeper);
+	blank(&v->server);
+	e = make_shared(v);
+	if (e < 0)
+		goto no_memory;
+	for (unsigned i = 0; i < c->n_mounts; i++) {
+		e = refuse_twice(c, i, image, error);
+		if (e < 0)
+			goto fail;
+		e = rk__image_open(&c->mount[i], &image[i], error);
+		if (e < 0)
+			goto fail;
+		v->keeper.mount[i] = v->server.mount[i] = c->mount[i];
+		v->keeper.n_mounts = v->server.n_mounts = i + 1;
+		e = make_device(v, i, &image[i]);
+		if (e < 0)
+			goto no_memory;
+	}
+	return 0;
+no_memory:
+	snprintf(error, RK_SERVER_ERROR_LEN,
+		 "cannot make the shared memory: %s", strerror(-e));
+fail:
+	rk__views_finish(v);
+	return e;
+}
+
+/* Every descriptor of a view, in a fixed order. */
+enum { FDS_MAX = 4 + RK_MOUNTS_MAX * 6 };
+
+static void list_fds(const struct rk__family *f, int *ret)
+{
+	int *p = ret;
+
+	*p++ = f->core_fd;
+	*p++ = f->driver_fd;
+	*p++ = f->log_fd;
+	*p++ = f->keeper_event;
+	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++) {
+		*p++ = f->inbox_fd[i];
+		*p++ = f->fuse_fd[i];
+		*p++ = f->device[i].fd;
+		*p++ = f->device[i].journal_fd;
+		*p++ = f->device[i].overlay_fd;
+		*p++ = f->device[i].bitmap_fd;
+	}
+}
+
+static void close_other(const struct rk__family *mine,
+			const struct rk__family *other)
+{
+	int keep[FDS_MAX], drop[FDS_MAX];
+
+	list_fds(mine, keep);
+	list_fds(other, drop);
+	for (unsigned i = 0; i < FDS_MAX; i++)
+		if (drop[i] >= 0 && drop[i] != keep[i])
+			close(drop[i]);
+}
+
+const struct rk__family *rk__views_keep(struct rk__views *v, bool keeper)
+{
+	if (keeper)
+		close_other(&v->keeper, &v->server);
+	else
+		close_other(&v->server, &v->keeper);
+	return keeper ? &v->keeper : &v->server;
+}
+
+void rk__views_finish(struct rk__views *v)
+{
+	struct rk__family none;
+
+	blank(&none);
+	close_other(&v->server, &v->keeper);
+	close_other(&none, &v->server);
+	if (v->server.board)
+		munmap(v->server.board, RK_PAGE);
+	blank(&v->keeper);
+	blank(&v->server);
+}

@@ -1,0 +1,223 @@
+/*
+ * image.c - opening the source of a mount: says in one sentence what is wrong
+ * with it, locks it against a second user, and makes its journal.
+ *
+ * The lock is a flock: it belongs to the open file description, so every
+ * process of the family holds it, and the last one to end releases it. The
+ * kernel lists its owner in /proc/locks, which lets the sentence name him.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <linux/fs.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include "keeper/journal.h"
+#include "supervisor/make.h"
+
+#define say(error, ...) \
+	((void)snprintf((error), RK_SERVER_ERROR_LEN, __VA_ARGS__))
+
+/* Who holds a flock on this file, as far as we may know; 0: unknown. */
+static int lock_owner(const struct stat *st)
+{
+	unsigned long long ino;
+	unsigned major_, minor_;
+	char line[256];
+	int pid, owner = 0;
+	FILE *f = fopen("/proc/locks", "re");
+
+	if (!f)
+		return 0;
+	while (owner <= 0 && fgets(line, sizeof line, f)) {
+		if (sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%llu", &pid,
+			   &major_, &minor_, &ino) == 4 &&
+		    makedev(major_, minor_) == st->st_dev &&
+		    ino == st->st_ino)
+			owner = pid;
+	}
+	fclose(f);
+	return owner > 0 ? owner : 0;
+}
+
+static int lock(int fd, const struct rk__mount_spec *m, char *error)
+{
+	struct stat st;
+	int owner;
+
+	if (flock(fd, (m->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK) {
+		say(error, "cannot lock %s: %s", m->source, strerror(errno));
+		return -errno;
+	}
+	owner = fstat(fd, &st) == 0 ? lock_owner(&st) : 0;
+	if (owner)
+		say(error, "%s is in use by another server (pid %d)",
+		    m->source, owner);
+	else
+		say(error, "%s is in use by another server", m->source);
+	return -EBUSY;
+}
+
+static int open_failed(const struct rk__mount_spec *m, int e, char *error)
+{
+	switch (e) {
+	case ENOENT:
+	case ENOTDIR:
+		say(error, "no such image: %s", m->source);
+		break;
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		if (!m->read_only && access(m->source, R_OK) == 0)
+			say(error, "%s is not writable; to use it read-only, "
+			    "give the option ro", m->source);
+		else
+			say(error, "no permission to open %s", m->source);
+		break;
+	case EISDIR:
+		say(error, "%s is a directory, not an image", m->source);
+		break;
+	case ETXTBSY:
+	case EBUSY:
+		say(error, "%s is in use", m->source);
+		break;
+	default:
+		say(error, "cannot open %s: %s", m->source, strerror(e));
+	}
+	return -e;
+}
+
+static int measure(int fd, const struct rk__mount_spec *m, uint64_t *ret,
+		   char *error)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0) {
+		say(error, "cannot stat %s: %s", m->source, strerror(errno));
+		return -errno;
+	}
+	if (S_ISDIR(st.st_mode)) {
+		say(error, "%s is a directory, not an image", m->source);
+		return -EISDIR;
+	}
+	if (S_ISBLK(st.st_mode)) {
+		if (ioctl(fd, BLKGETSIZE64, ret) == 0)
+			return 0;
+		say(error, "cannot tell the size of %s: %s", m->source,
+		    strerror(errno));
+		return -errno;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		say(error, "%s is neither a file nor a block device",
+		    m->source);
+		return -EINVAL;
+	}
+	if (st.st_size == 0) {
+		say(error, "%s is empty, not an image", m->source);
+		return -EINVAL;
+	}
+	*ret = st.st_size;
+	return 0;
+}
+
+/* A reader cannot replay, so it must not see a half-flushed image. */
+static int refuse_journal(const struct rk__mount_spec *m, const char *path,
+			  char *error)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 || st.st_size == 0)
+		return 0;
+	say(error, "%s was not stopped cleanly and cannot be used read-only; "
+	    "run: rump recover %s", m->source, m->source);
+	return -EUCLEAN;
+}
+
+static int open_journal(const struct rk__mount_spec *m, struct rk__image *i,
+			char *error)
+{
+	int e = rk__journal_path(m->source, i->journal, sizeof i->journal);
+
+	if (e < 0) {
+		say(error, "no place for the journal of %s: %s", m->source,
+		    strerror(-e));
+		return e;
+	}
+	if (m->read_only) {
+		e = refuse_journal(m, i->journal, error);
+		i->journal[0] = 0;
+		return e;
+	}
+	i->journal_fd = open(i->journal, O_RDWR | O_CREAT | O_CLOEXEC |
+			     O_NOFOLLOW, 0600);
+	if (i->journal_fd < 0) {
+		e = -errno;
+		say(error, "cannot make the journal %s: %s", i->journal,
+		    strerror(-e));
+		i->journal[0] = 0;
+	}
+	return e;
+}
+
+/* A description of its own, so that what it permits differs. */
+static int open_again(int fd, int flags)
+{
+	char path[32];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return open(path, flags | O_CLOEXEC);
+}
+
+int rk__image_open(const struct rk__mount_spec *m, struct rk__image *ret,
+		   char *error)
+{
+	struct rk__image i = { .rw_fd = -1, .ro_fd = -1, .journal_fd = -1 };
+	int e, fd;
+
+	fd = open(m->source, (m->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC |
+		  O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return open_failed(m, errno, error);
+	if (m->read_only)
+		i.ro_fd = fd;
+	else
+		i.rw_fd = fd;
+	e = measure(fd, m, &i.size, error);
+	if (e < 0)
+		goto fail;
+	e = lock(fd, m, error);
+	if (e < 0)
+		goto fail;
+	if (!m->read_only) {
+		i.ro_fd = open_again(fd, O_RDONLY);
+		if (i.ro_fd < 0) {
+			e = open_failed(m, errno, error);
+			goto fail;
+		}
+	}
+	e = open_journal(m, &i, error);
+	if (e < 0)
+		goto fail;
+	*ret = i;
+	return 0;
+fail:
+	rk__image_close(&i);
+	return e;
+}
+
+void rk__image_close(struct rk__image *i)
+{
+	if (i->rw_fd >= 0)
+		close(i->rw_fd);
+	if (i->ro_fd >= 0)
+		close(i->ro_fd);
+	if (i->journal_fd >= 0)
+		close(i->journal_fd);
+	*i = (struct rk__image){ .rw_fd = -1, .ro_fd = -1, .journal_fd = -1 };
+}

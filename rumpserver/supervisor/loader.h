@@ -1,0 +1,36 @@
+/*
+ * loader.h - loads drivers into the zygote and prepares their code to live in
+ * recoverable memory: what they and their libraries allocate comes from the
+ * arena, and where their writable data lies is known.
+ */
+#ifndef RK_LOADER_H
+#define RK_LOADER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "driver.h"
+
+enum { RK_SEGMENTS_MAX = 128 };
+
+struct rk__segment {
+	uintptr_t addr;			/* both page-aligned */
+	size_t length;
+};
+
+/* Is there such a driver? If not, -ENOENT with a sentence that lists those
+ * there are. Loads nothing. error: RK_SERVER_ERROR_LEN bytes. */
+int rk__loader_find(const char *dir, const char *name, char *error);
+
+/*
+ * Loads dir/rump-driver-NAME.so and all it needs; everything but the C library
+ * (and sanitizer run-times) is redirected to the arena, once. 0, or a negative
+ * errno with a sentence.
+ */
+int rk__loader_load(const char *dir, const char *name,
+		    const struct rk_driver **ret, char *error);
+
+/* The writable data of everything loaded so far. Returns how many there are;
+ * fills at most max. */
+unsigned rk__loader_segments(struct rk__segment *ret, unsigned max);
+
+#endif

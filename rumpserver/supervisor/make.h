@@ -1,0 +1,47 @@
+/*
+ * make.h - making what the processes of a driver set share.
+ *
+ * There are two views of one family: the keeper's, whose descriptors write the
+ * images, overlays and regions, and the server's, whose descriptors of the
+ * same things only read. What both write (board, log, inboxes) is the same
+ * descriptor in both.
+ */
+#ifndef RK_MAKE_H
+#define RK_MAKE_H
+
+#include "supervisor.h"
+
+struct rk__views {
+	struct rk__family keeper;
+	struct rk__family server;
+};
+
+/* What one source was opened as. */
+struct rk__image {
+	int rw_fd;			/* -1: read-only */
+	int ro_fd;
+	int journal_fd;			/* -1: read-only */
+	uint64_t size;
+	char journal[4096 + 64];	/* its path; "" : none */
+};
+
+/*
+ * Opens the source of a mount and locks it: alone, or together with other
+ * readers if m->read_only. The lock lives as long as any process holds the
+ * descriptors. Creates the journal. 0, or a negative errno with a sentence in
+ * error (RK_SERVER_ERROR_LEN).
+ */
+int rk__image_open(const struct rk__mount_spec *m, struct rk__image *ret,
+		   char *error);
+void rk__image_close(struct rk__image *image);
+
+/* Makes all of it. On failure nothing is left, and error says why. The images
+ * are in image[], of which the views hold the descriptors. */
+int rk__views_init(const struct rk__config *config, struct rk__views *ret,
+		   struct rk__image *image, char *error);
+void rk__views_finish(struct rk__views *v);
+
+/* In a fresh child: closes what only the other view holds. */
+const struct rk__family *rk__views_keep(struct rk__views *v, bool keeper);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * zygote.h - the process from which keepers and servers are forked.
+ *
+ * It is forked by the supervisor before any thread exists, loads the drivers
+ * and then only forks: so all its children have the same addresses. They are
+ * the supervisor's children, not its own (CLONE_PARENT). A sleeping fork of it
+ * is the spare that takes its place.
+ *
+ * The zygote ends with its socket, and every process forked here is killed if
+ * the supervisor's thread that called rk__zygote_start ends.
+ */
+#ifndef RK_ZYGOTE_H
+#define RK_ZYGOTE_H
+
+#include <sys/types.h>
+#include "supervisor/make.h"
+
+struct rk__zygote {
+	pid_t pid;			/* 0: none */
+	int fd;
+};
+
+enum rk__spawn_kind { RK_SPAWN_SERVER, RK_SPAWN_KEEPER, RK_SPAWN_SPARE };
+
+/*
+ * Forks the zygote and waits until the drivers are loaded. The caller must be
+ * single-threaded. On failure a sentence is in error (RK_SERVER_ERROR_LEN).
+ */
+int rk__zygote_start(struct rk__views *v, const char *driver_dir,
+		     struct rk__zygote *ret, char *error);
+
+/*
+ * Forks one. fd: control socket of a server, ready pipe of a keeper; stays the
+ * caller's. first: no state yet (server), replay the journals (keeper).
+ * Returns the pid, or a negative errno (-EPIPE: the zygote is dead).
+ */
+pid_t rk__zygote_spawn(const struct rk__zygote *z, enum rk__spawn_kind kind,
+		       uint32_t generation, bool first, int fd);
+/* A sleeping copy, with a socket of its own. */
+int rk__zygote_spare(const struct rk__zygote *z, struct rk__zygote *ret);
+
+/* Closes the socket: the process ends. Reaps it. */
+void rk__zygote_stop(struct rk__zygote *z);
+
+#endif
