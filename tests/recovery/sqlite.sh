@@ -15,7 +15,7 @@ image "$img" 128M
 load()
 {
 	echo ".bail on"
-	echo "pragma journal_mode=$1; pragma synchronous=normal;"
+	echo "pragma journal_mode=$1;"
 	echo "create table if not exists t(id integer primary key, v, b);"
 	seq "$2" "$3" | awk '{
 		printf "insert into t values(%d, %d, zeroblob(%d));\n",

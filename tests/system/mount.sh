@@ -1,0 +1,56 @@
+#!/bin/bash
+# mount.sh - rump mount, ps and umount: a server for the whole host.
+# limit: 90
+. "$(dirname "$0")/../harness/lib.sh"
+need_fuse
+need_root "a mount for the whole host"
+unshare -m --propagation private true 2>/dev/null || skip "no mounts may be made"
+img=$WORK/disk.img
+image "$img" 64M
+mkdir "$WORK/mnt"
+
+"$RUMP" mount "ext4:$img" "$WORK/mnt" || fail "no mount"
+grep -q " $WORK/mnt " /proc/self/mountinfo || fail "nothing is mounted"
+"$RUMP" ps | grep -q "$WORK/mnt" || fail "ps does not show it"
+server() { "$RUMP" ps --pids | awk '$2 == "server" {print $3}' | tail -n 1; }
+for i in $(seq 20); do
+	echo "line $i" >>"$WORK/mnt/file"
+	kill -9 "$(server)"
+done
+[ "$(wc -l <"$WORK/mnt/file")" = 20 ] || fail "lines are lost"
+refuses "an image in use" 125 'in use' "$RUMP" mount "ext4:$img" "$WORK/mnt"
+# Busy is refused, and stays.
+(cd "$WORK/mnt" && exec sleep 100) &
+busy=$!
+background "$busy"
+sleep 0.3
+status=0
+"$RUMP" umount "$WORK/mnt" 2>"$WORK/err" || status=$?
+[ "$status" != 0 ] || fail "a busy mount was taken away"
+[ "$(cat "$WORK/mnt/file" | wc -l)" = 20 ] || fail "a refused umount broke it"
+kill "$busy"
+wait "$busy" 2>/dev/null || true
+CHILDREN=()
+"$RUMP" umount "$WORK/mnt" || fail "no umount"
+! grep -q " $WORK/mnt " /proc/self/mountinfo || fail "still mounted"
+check_image "$img"
+
+# In the foreground, ended by a signal.
+"$RUMP" mount "ext4:$img" "$WORK/mnt" --foreground &
+run=$!
+background "$run"
+wait_for 10 grep -q " $WORK/mnt " /proc/self/mountinfo || fail "no mount in front"
+[ "$(wc -l <"$WORK/mnt/file")" = 20 ] || fail "the file is gone"
+kill -TERM "$run"
+wait "$run" || true
+CHILDREN=()
+wait_for 5 eval '! grep -q " $WORK/mnt " /proc/self/mountinfo' || fail "left mounted"
+
+# The umount command of the system ends it too.
+"$RUMP" mount "ext4:$img" "$WORK/mnt"
+echo last >"$WORK/mnt/last"
+umount "$WORK/mnt"
+wait_for 10 eval '! "$RUMP" ps | grep -q "$WORK/mnt"' || fail "the server stays"
+check_image "$img"
+dump "$img" last "$WORK/last" && [ "$(cat "$WORK/last")" = last ] ||
+	fail "the last file is not in the image"
