@@ -89,6 +89,8 @@ struct rk__core {
 	uint32_t vnode_free, vnode_brk;
 	uint32_t ofd_free, ofd_brk;
 	uint32_t lock_free, lock_brk;
+	uint32_t proc_brk;		/* procs from here on were never used */
+	uint32_t reclaim;		/* vnodes whose files are to be freed */
 	uint64_t next_token;
 	uint32_t vnode_hash[RK_VNODE_HASH];
 	uint64_t committed[RK_SLOTS_ALL];	/* last committed id of each slot */

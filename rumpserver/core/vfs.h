@@ -17,6 +17,9 @@ struct rk__node {
 	uint64_t ino;
 };
 
+/* What a driver said through rk_host.complain; shown if its mount fails. */
+void rk__vfs_complaint(const char *sentence);
+
 /* Once per mount in the first server: calls the driver's mount in RM. */
 int rk__vfs_mount(uint32_t mount, const struct rk__family *family,
 		  bool *needs_recovery, char *error, size_t error_len);
@@ -86,7 +89,9 @@ void rk__vnode_hold_open(uint32_t index);		/* opens + 1 */
  * (1: stages remain, rk__vnode_reclaim_some does them when there is time). */
 int rk__vnode_put_lookup(uint32_t index, uint64_t n);
 int rk__vnode_put_open(uint32_t index);
-/* One stage of one pending reclaim; false: none is pending. */
+/* A few pending reclaims or one stage of a large one; false: none is pending.
+ * Commit after it. While anything is uncommitted it only tells whether there
+ * is work, for what fails is rolled back here. */
 bool rk__vnode_reclaim_some(void);
 /* Forgets every lookup of a mount (its connection ended). */
 void rk__vnode_drop_lookups(uint32_t mount);
@@ -116,11 +121,21 @@ int rk__lock_set(uint32_t vnode, const struct rk__lock_request *r);
 /* Type F_UNLCK in *ret: nothing in the way. */
 void rk__lock_test(uint32_t vnode, const struct rk__lock_request *r,
 		   struct rk_flock *ret);
+/*
+ * For a request that -EAGAIN would block. 0: park it on rk__lock_key();
+ * 1: the lock it wants to convert was given up, as flock(2) does: commit and
+ * run it again (RK_STAGE); -EDEADLK.
+ */
+int rk__lock_wait(uint32_t vnode, const struct rk__lock_request *r);
+/* The request no longer waits, although it got nothing (signal, death). */
+void rk__lock_wait_end(uint32_t vnode, const struct rk__lock_request *r);
 /* All locks of an owner on a file (close), of any kind if kind is 0. */
 void rk__lock_release(uint32_t vnode, enum rk__lock_kind kind, uint64_t owner);
+/* Everybody's: the file itself goes. */
+void rk__lock_release_all(uint32_t vnode);
 /* What a blocked request parks on: a change of this file's locks. */
 const void *rk__lock_key(uint32_t vnode);
-/* Who waits for whom, for EDEADLK; volatile. */
+/* Would waiting close a circle? Of POSIX locks only, as on Linux. */
 bool rk__lock_would_deadlock(uint32_t vnode, const struct rk__lock_request *r);
 
 #endif

@@ -1,0 +1,184 @@
+/*
+ * vfs_io.c - the bytes of files and the entries of directories.
+ */
+#include <string.h>
+#include <unistd.h>
+#include "vfs_int.h"
+
+int rk__vfs_readlink(struct rk__node n, char *buf, size_t size)
+{
+	const struct rk_driver *d = rk__ops(n.mount);
+
+	return d->readlink ? d->readlink(rk__fs(n.mount), n.ino, buf, size) :
+			     -EINVAL;
+}
+
+int64_t rk__vfs_read(struct rk__node n, void *buf, size_t len, uint64_t off)
+{
+	const struct rk_driver *d = rk__ops(n.mount);
+
+	if (off > INT64_MAX)
+		return -EINVAL;
+	if (len > INT64_MAX - off)
+		len = (size_t)(INT64_MAX - off);
+	if (len == 0)
+		return 0;
+	return d->read ? d->read(rk__fs(n.mount), n.ino, buf, len, off) : 0;
+}
+
+int rk__before_write(const struct rk__cred *c, struct rk__node n,
+		     struct rk_stat *ret)
+{
+	const struct rk_driver *d = rk__ops(n.mount);
+	struct rk_setattr set = {.valid = RK_SET_MODE};
+	uint32_t mode;
+	int r = rk__writable(n.mount);
+
+	if (r == 0)
+		r = rk__vfs_getattr(n, ret);
+	if (r < 0)
+		return r;
+	if (!S_ISREG(ret->mode))
+		return S_ISDIR(ret->mode) ? -EISDIR : -EINVAL;
+	mode = rk__mode_written(c, ret);
+	if (mode == ret->mode)
+		return 0;
+	set.mode = mode & 07777;
+	return d->setattr ? d->setattr(rk__fs(n.mount), n.ino, &set, ret) :
+			    -EROFS;
+}
+
+int64_t rk__vfs_write(const struct rk__cred *c, struct rk__node n,
+		      const void *buf, size_t len, uint64_t off, bool append,
+		      uint64_t *ret_off)
+{
+	const struct rk_driver *d = rk__ops(n.mount);
+	struct rk_stat st;
+	int r;
+
+	if (len == 0 || !d->write)
+		return len ? -EROFS : 0;
+	r = rk__before_write(c, n, &st);
+	if (r < 0)
+		return r;
+	if (append)
+		off = st.size;
+	if (off >= INT64_MAX)
+		return -EFBIG;
+	if (len > INT64_MAX - off)
+		len = (size_t)(INT64_MAX - off);
+	if (ret_off)
+		*ret_off = off;
+	return d->write(rk__fs(n.mount), n.ino, buf, len, off);
+}
+
+int rk__vfs_fallocate(const struct rk__cred *c, struct rk__node n,
+		      uint32_t mode, uint64_t off, uint64_t len)
+{
+	const struct rk_driver *d = rk__ops(n.mount);
+	struct rk_stat st;
+	int r;
+
+	if (off > INT64_MAX || len == 0 || len > INT64_MAX)
+		return -EINVAL;
+	if (len > INT64_MAX - off)
+		return -EFBIG;
+	if (!d->fallocate)
+		return -EOPNOTSUPP;
+	r = rk__before_write(c, n, &st);
+	if (r < 0)
+		return r;
+	return d->fallocate(rk__fs(n.mount), n.ino, mode, off, len);
+}
+
+int rk__vfs_seek(struct rk__node n, uint64_t off, bool hole, uint64_t *ret)
+{
+	const struct rk_driver *d = rk__ops(n.mount);
+	struct rk_stat st;
+	int r = rk__vfs_getattr(n, &st);
+
+	if (r < 0)
+		return r;
+	if (off >= st.size)
+		return -ENXIO;
+	if (d->seek)
+		return d->seek(rk__fs(n.mount), n.ino, off, hole, ret);
+	*ret = hole ? st.size : off;
+	return 0;
+}
+
+static int copy_check(struct rk__node from, uint64_t off_from,
+		      struct rk__node to, uint64_t off_to, uint64_t len)
+{
+	struct rk_stat st;
+	int r;
+
+	if (from.mount != to.mount)
+		return -EXDEV;
+	if (off_from > INT64_MAX || off_to > INT64_MAX)
+		return -EINVAL;
+	if (len > INT64_MAX - off_from || len > INT64_MAX - off_to)
+		return -EOVERFLOW;
+	if (rk__same_node(from, to) && off_from < off_to + len &&
+	    off_to < off_from + len)
+		return -EINVAL;
+	r = rk__vfs_getattr(from, &st);
+	if (r < 0)
+		return r;
+	if (!S_ISREG(st.mode))
+		return S_ISDIR(st.mode) ? -EISDIR : -EINVAL;
+	return 0;
+}
+
+int64_t rk__vfs_copy(const struct rk__cred *c, struct rk__node from,
+		     uint64_t off_from, struct rk__node to, uint64_t off_to,
+		     uint64_t len)
+{
+	static uint8_t buf[RK_IO_MAX];
+	int64_t n = copy_check(from, off_from, to, off_to, len);
+
+	if (n < 0)
+		return n;
+	if (len > sizeof buf)
+		len = sizeof buf;
+	n = rk__vfs_read(from, buf, (size_t)len, off_from);
+	if (n <= 0)
+		return n;
+	return rk__vfs_write(c, to, buf, (size_t)n, off_to, false, NULL);
+}
+
+/* --- directories ------------------------------------------------------------ */
+
+struct listing {
+	struct rk__node dir;
+	rk_emit_fn *emit;
+	void *arg;
+};
+
+/* Whoever lists a directory often looks at each entry next. */
+static int emit_and_remember(void *arg, const char *name, size_t len,
+			     uint64_t ino, uint8_t dt_type, uint64_t cookie)
+{
+	struct listing *l = arg;
+	int r = l->emit(l->arg, name, len, ino, dt_type, cookie);
+
+	if (r == 0)
+		rk__name_enter(l->dir, name, len, ino);
+	return r;
+}
+
+int rk__vfs_readdir(struct rk__node dir, uint64_t cookie, rk_emit_fn *emit,
+		    void *arg)
+{
+	const struct rk_driver *d = rk__ops(dir.mount);
+	struct listing l = {.dir = dir, .emit = emit, .arg = arg};
+	uint32_t v = rk__vnode_find(dir);
+
+	if (!d->readdir)
+		return -ENOTDIR;
+	/* Nothing is in a removed directory, not even "." (as on Linux). */
+	if (v && rk__core->vnode[v].orphan)
+		return 0;
+	return d->readdir(rk__fs(dir.mount), dir.ino, cookie,
+			  emit_and_remember, &l);
+}

@@ -1,0 +1,402 @@
+/*
+ * vfs_name.c - names: looking up, creating, linking, removing, renaming. Keeps
+ * the name cache right and passes objects that lost their last name on to be
+ * reclaimed.
+ */
+#include <string.h>
+#include <unistd.h>
+#include <linux/fs.h>
+#include "vfs_int.h"
+
+/* A chain of ".." longer than this is a damaged file system. */
+enum { DEPTH_MAX = 1 << 16 };
+
+int rk__name_check(const char *name, size_t len)
+{
+	if (len == 0)
+		return -ENOENT;
+	if (len > RK_NAME_LEN_MAX)
+		return -ENAMETOOLONG;
+	if (memchr(name, '/', len) || memchr(name, 0, len))
+		return -EINVAL;
+	return 0;
+}
+
+/* A directory that was removed while somebody held it takes no names. */
+static bool removed(struct rk__node dir)
+{
+	uint32_t i = rk__vnode_find(dir);
+
+	return i && rk__core->vnode[i].orphan;
+}
+
+static int parent(struct rk__node dir, struct rk_stat *ret)
+{
+	const struct rk_driver *d = rk__ops(dir.mount);
+
+	if (dir.ino == rk__core->mount[dir.mount].root)
+		return rk__vfs_getattr(dir, ret);
+	if (!d->lookup)
+		return -ENOENT;
+	return d->lookup(rk__fs(dir.mount), dir.ino, "..", 2, ret);
+}
+
+static int find(struct rk__node dir, const char *name, size_t len,
+		struct rk_stat *ret)
+{
+	const struct rk_driver *d = rk__ops(dir.mount);
+	uint64_t ino;
+	int r;
+
+	if (removed(dir))
+		return -ENOENT;
+	switch (rk__name_find(dir, name, len, &ino)) {
+	case RK_NAME_NEGATIVE:
+		return -ENOENT;
+	case RK_NAME_POSITIVE:
+		return rk__vfs_getattr(rk__node(dir.mount, ino), ret);
+	case RK_NAME_UNKNOWN:
+		break;
+	}
+	r = d->lookup ? d->lookup(rk__fs(dir.mount), dir.ino, name, len, ret) :
+			-ENOENT;
+	if (r == 0 || r == -ENOENT)
+		rk__name_enter(dir, name, len, r ? 0 : ret->ino);
+	return r;
+}
+
+/* Attributes of a directory in which `c` may do `mask`. */
+static int get_dir(const struct rk__cred *c, struct rk__node dir,
+		   unsigned mask, struct rk_stat *ret)
+{
+	int r = rk__vfs_getattr(dir, ret);
+
+	if (r < 0)
+		return r;
+	if (!S_ISDIR(ret->mode))
+		return -ENOTDIR;
+	return rk__vfs_access(c, ret, mask);
+}
+
+int rk__vfs_lookup(const struct rk__cred *c, struct rk__node dir,
+		   const char *name, size_t len, struct rk_stat *ret)
+{
+	struct rk_stat st;
+	int r = rk__name_check(name, len);
+
+	if (r == 0 && !c->checked)
+		r = get_dir(c, dir, X_OK, &st);
+	if (r < 0)
+		return r;
+	if (!rk__is_dots(name, len))
+		r = find(dir, name, len, ret);
+	else if (len == 1)
+		r = rk__vfs_getattr(dir, ret);
+	else
+		r = parent(dir, ret);
+	ret->dev = rk__mount_dev(dir.mount);
+	return r;
+}
+
+/* What every operation that makes an entry checks first. */
+static int may_add(const struct rk__cred *c, struct rk__node dir,
+		   const char *name, size_t len, struct rk_stat *ret_dir)
+{
+	int r = rk__name_check(name, len);
+
+	if (r == 0)
+		r = rk__writable(dir.mount);
+	if (r == 0)
+		r = get_dir(c, dir, W_OK | X_OK, ret_dir);
+	if (r < 0)
+		return r;
+	if (rk__is_dots(name, len))
+		return -EEXIST;
+	return removed(dir) ? -ENOENT : 0;
+}
+
+/* Owner, group and mode that a new object gets in a directory. */
+static struct rk_new new_in(const struct rk__cred *c, const struct rk_stat *dir,
+			    const struct rk_new *what)
+{
+	struct rk_new n = *what;
+
+	n.uid = c->uid;
+	n.gid = c->gid;
+	if (S_ISLNK(n.mode))
+		n.mode = S_IFLNK | 0777;
+	else
+		n.mode &= ~(c->umask & 0777);
+	if (!(dir->mode & S_ISGID))
+		return n;
+	n.gid = dir->gid;
+	if (S_ISDIR(n.mode))
+		n.mode |= S_ISGID;
+	else if ((n.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
+		 c->uid != 0 && !rk__in_group(c, n.gid))
+		n.mode &= ~S_ISGID;
+	return n;
+}
+
+int rk__vfs_create(const struct rk__cred *c, struct rk__node dir,
+		   const char *name, size_t len, const struct rk_new *what,
+		   struct rk_stat *ret)
+{
+	const struct rk_driver *d = rk__ops(dir.mount);
+	struct rk_stat dir_st;
+	struct rk_new n;
+	uint64_t ino;
+	int r = may_add(c, dir, name, len, &dir_st);
+
+	if (r < 0)
+		return r;
+	if ((S_ISCHR(what->mode) || S_ISBLK(what->mode)) && !c->checked &&
+	    c->uid != 0)
+		return -EPERM;
+	if (rk__name_find(dir, name, len, &ino) == RK_NAME_POSITIVE)
+		return -EEXIST;
+	n = new_in(c, &dir_st, what);
+	r = d->create ? d->create(rk__fs(dir.mount), dir.ino, name, len, &n,
+				  ret) : -EROFS;
+	if (r < 0)
+		return r;
+	ret->dev = rk__mount_dev(dir.mount);
+	rk__name_enter(dir, name, len, ret->ino);
+	return 0;
+}
+
+int rk__vfs_link(const struct rk__cred *c, struct rk__node n,
+		 struct rk__node dir, const char *name, size_t len,
+		 struct rk_stat *ret)
+{
+	const struct rk_driver *d = rk__ops(dir.mount);
+	struct rk_stat dir_st, st;
+	int r;
+
+	if (n.mount != dir.mount)
+		return -EXDEV;
+	r = may_add(c, dir, name, len, &dir_st);
+	if (r == 0)
+		r = rk__vfs_getattr(n, &st);
+	if (r < 0)
+		return r;
+	if (S_ISDIR(st.mode))
+		return -EPERM;
+	if (st.nlink == 0)
+		return -ENOENT;
+	r = d->link ? d->link(rk__fs(dir.mount), n.ino, dir.ino, name, len,
+			      ret) : -EROFS;
+	if (r < 0)
+		return r;
+	ret->dev = rk__mount_dev(dir.mount);
+	rk__name_enter(dir, name, len, n.ino);
+	return 0;
+}
+
+/* A name of `victim` was removed; its attributes are those after it. */
+static int lost_name(uint32_t mount, const struct rk_stat *victim)
+{
+	struct rk__node n = rk__node(mount, victim->ino);
+
+	if (victim->nlink)
+		return 0;
+	if (S_ISDIR(victim->mode))
+		rk__name_purge_dir(n);
+	return rk__vnode_gone(n);
+}
+
+static int may_unlink(const struct rk__cred *c, struct rk__node dir,
+		      const char *name, size_t len, bool directory)
+{
+	struct rk_stat dir_st, st;
+	int r;
+
+	if (c->checked)
+		return removed(dir) ? -ENOENT : 0;
+	r = get_dir(c, dir, X_OK, &dir_st);
+	if (r == 0)
+		r = find(dir, name, len, &st);
+	if (r == 0)
+		r = rk__may_remove(c, &dir_st, &st);
+	if (r < 0)
+		return r;
+	if (directory != S_ISDIR(st.mode))
+		return directory ? -ENOTDIR : -EISDIR;
+	return 0;
+}
+
+int rk__vfs_unlink(const struct rk__cred *c, struct rk__node dir,
+		   const char *name, size_t len, bool directory)
+{
+	const struct rk_driver *d = rk__ops(dir.mount);
+	struct rk_stat st;
+	int r = rk__name_check(name, len);
+
+	if (r == 0)
+		r = rk__writable(dir.mount);
+	if (r < 0)
+		return r;
+	if (rk__is_dots(name, len))
+		return !directory ? -EISDIR : len == 1 ? -EINVAL : -ENOTEMPTY;
+	r = may_unlink(c, dir, name, len, directory);
+	if (r < 0)
+		return r;
+	r = d->unlink ? d->unlink(rk__fs(dir.mount), dir.ino, name, len,
+				  directory, &st) : -EROFS;
+	if (r < 0)
+		return r;
+	rk__name_enter(dir, name, len, 0);
+	return lost_name(dir.mount, &st);
+}
+
+/* --- rename ----------------------------------------------------------------- */
+
+/* -EINVAL if `dir` is `top` or lies below it. */
+static int not_below(struct rk__node dir, uint64_t top)
+{
+	uint64_t root = rk__core->mount[dir.mount].root;
+	struct rk_stat st;
+	int i, r;
+
+	for (i = 0; i < DEPTH_MAX; i++) {
+		if (dir.ino == top)
+			return -EINVAL;
+		if (dir.ino == root)
+			return 0;
+		r = parent(dir, &st);
+		if (r < 0)
+			return r;
+		dir.ino = st.ino;
+	}
+	return -EUCLEAN;
+}
+
+struct rename {
+	const struct rk__cred *c;
+	struct rk__node dir, newdir;
+	struct rk_stat dir_st, newdir_st, from, to;
+	uint32_t flags;
+	bool replaces;			/* `to` is there */
+};
+
+static int find_both(struct rename *m, const char *name, size_t len,
+		     const char *newname, size_t newlen)
+{
+	int r = get_dir(m->c, m->dir, X_OK, &m->dir_st);
+
+	if (r == 0)
+		r = get_dir(m->c, m->newdir, X_OK, &m->newdir_st);
+	if (r == 0)
+		r = find(m->dir, name, len, &m->from);
+	if (r < 0)
+		return r;
+	if (removed(m->newdir))
+		return -ENOENT;
+	r = find(m->newdir, newname, newlen, &m->to);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	m->replaces = r == 0;
+	if (m->replaces && (m->flags & RENAME_NOREPLACE))
+		return -EEXIST;
+	if (!m->replaces && (m->flags & RENAME_EXCHANGE))
+		return -ENOENT;
+	return 0;
+}
+
+/* Moving a directory changes its "..", so it must be writable itself. */
+static int may_move(const struct rename *m, const struct rk_stat *from_dir,
+		    const struct rk_stat *st)
+{
+	int r = rk__may_remove(m->c, from_dir, st);
+
+	if (r == 0 && S_ISDIR(st->mode) && m->dir.ino != m->newdir.ino)
+		r = rk__vfs_access(m->c, st, W_OK);
+	return r;
+}
+
+static int may_rename(const struct rename *m)
+{
+	int r = may_move(m, &m->dir_st, &m->from);
+
+	if (r < 0)
+		return r;
+	if (!m->replaces)
+		return rk__vfs_access(m->c, &m->newdir_st, W_OK | X_OK);
+	if (m->flags & RENAME_EXCHANGE)
+		return may_move(m, &m->newdir_st, &m->to);
+	r = rk__may_remove(m->c, &m->newdir_st, &m->to);
+	if (r < 0)
+		return r;
+	if (S_ISDIR(m->from.mode) != S_ISDIR(m->to.mode))
+		return S_ISDIR(m->to.mode) ? -EISDIR : -ENOTDIR;
+	return 0;
+}
+
+static int keeps_a_tree(const struct rename *m)
+{
+	int r = 0;
+
+	if (m->dir.ino == m->newdir.ino)
+		return 0;
+	if (S_ISDIR(m->from.mode))
+		r = not_below(m->newdir, m->from.ino);
+	if (r == 0 && (m->flags & RENAME_EXCHANGE) && S_ISDIR(m->to.mode))
+		r = not_below(m->dir, m->to.ino);
+	return r;
+}
+
+static int rename_check(const struct rename *m, const char *name, size_t len,
+			const char *newname, size_t newlen)
+{
+	int r;
+
+	if ((m->flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) ||
+	    m->flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+		return -EINVAL;
+	if (m->dir.mount != m->newdir.mount)
+		return -EXDEV;
+	r = rk__name_check(name, len);
+	if (r == 0)
+		r = rk__name_check(newname, newlen);
+	if (r == 0)
+		r = rk__writable(m->dir.mount);
+	if (r < 0)
+		return r;
+	return rk__is_dots(name, len) || rk__is_dots(newname, newlen) ?
+		       -EBUSY : 0;
+}
+
+int rk__vfs_rename(const struct rk__cred *c, struct rk__node dir,
+		   const char *name, size_t len, struct rk__node newdir,
+		   const char *newname, size_t newlen, uint32_t flags)
+{
+	const struct rk_driver *d = rk__ops(dir.mount);
+	struct rename m = {
+		.c = c, .dir = dir, .newdir = newdir, .flags = flags,
+	};
+	struct rk_stat victim = {0};
+	int r = rename_check(&m, name, len, newname, newlen);
+
+	if (r == 0)
+		r = find_both(&m, name, len, newname, newlen);
+	if (r < 0)
+		return r;
+	if (m.replaces && m.from.ino == m.to.ino)
+		return 0;
+	r = may_rename(&m);
+	if (r == 0)
+		r = keeps_a_tree(&m);
+	if (r < 0)
+		return r;
+	r = d->rename ? d->rename(rk__fs(dir.mount), dir.ino, name, len,
+				  newdir.ino, newname, newlen, flags,
+				  &victim) : -EROFS;
+	if (r < 0)
+		return r;
+	rk__name_enter(dir, name, len,
+		       flags & RENAME_EXCHANGE ? m.to.ino : 0);
+	rk__name_enter(newdir, newname, newlen, m.from.ino);
+	if (flags & RENAME_EXCHANGE || !victim.ino)
+		return 0;
+	return lost_name(dir.mount, &victim);
+}
