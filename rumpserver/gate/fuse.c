@@ -1,0 +1,470 @@
+/*
+ * fuse.c - the FUSE gate: reads requests of the kernel into the inbox, has
+ * them served, writes the answers.
+ *
+ * Theory of operation. A request lives in its slot from read(2) until its
+ * answer was written. read(2) fills a big slot; the slot counts as taken from
+ * the moment its header's len is not 0, which is the kernel's own store, so
+ * there is no instant at which a request is in nobody's hands. A small request
+ * is copied to a small slot, whose id is stored last, and only then leaves the
+ * big one: a death in between leaves two copies, which a successor tells by
+ * their equal ids (fuse_takeover.c).
+ *
+ * With one client at a time, looking for a second request before the first is
+ * answered would cost a system call for nothing; with many, one commit for all
+ * that are ready is what makes it fast. So a poll goes by how many there were
+ * the last time.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include "fuse.h"
+
+enum { LOOK_FOR_CROWD_EVERY = 8 };
+
+static struct rk__fuse fuses[RK_MOUNTS_MAX];
+static const struct rk__family *family;
+
+static void post(struct rk__handle *h);
+
+static const struct rk__gate_ops fuse_gate = {
+	.name = "fuse",
+	.exec = rk__fuse_exec,
+	.post = post,
+};
+
+struct rk__fuse *rk__fuse_of(uint32_t mount)
+{
+	assert(mount < RK_MOUNTS_MAX);
+	return &fuses[mount];
+}
+
+/* --- slots ---------------------------------------------------------------- */
+
+static unsigned index_of(const struct rk__fuse_slot *s)
+{
+	return (unsigned)(s - s->fuse->slot);
+}
+
+static struct fuse_in_header *request_at(const struct rk__fuse *f, unsigned i)
+{
+	uint8_t *base = (uint8_t *)f->inbox;
+
+	if (i < RK_FUSE_BIG_SLOTS)
+		base += RK_FUSE_BIG_AT + i * RK_FUSE_BIG_SIZE + RK_PAGE -
+			RK_FUSE_WRITE_HEAD;
+	else
+		base += RK_FUSE_SMALL_AT +
+			(i - RK_FUSE_BIG_SLOTS) * RK_FUSE_SMALL;
+	return (struct fuse_in_header *)base;
+}
+
+static uint64_t id_of(const struct fuse_in_header *in)
+{
+	return in->unique & ~RK_FUSE_UNIQUE_RESEND;
+}
+
+uint64_t rk__fuse_held(const struct rk__fuse *f, unsigned i)
+{
+	const struct fuse_in_header *in = f->slot[i].request;
+
+	if (i < RK_FUSE_BIG_SLOTS)
+		return in->len ? id_of(in) : 0;
+	return atomic_load_explicit(&f->inbox->id[i], memory_order_relaxed);
+}
+
+static void push_free(struct rk__fuse *f, unsigned i)
+{
+	if (i < RK_FUSE_BIG_SLOTS)
+		f->free_big[f->n_free_big++] = (uint16_t)i;
+	else
+		f->free_small[f->n_free_small++] = (uint16_t)i;
+}
+
+void rk__fuse_release(struct rk__fuse_slot *s)
+{
+	struct rk__fuse *f = s->fuse;
+	unsigned i = index_of(s);
+
+	if (s->buffer) {
+		f->free_buffer[f->n_free_buffer++] = s->buffer;
+		s->buffer = NULL;
+	}
+	if (i < RK_FUSE_BIG_SLOTS)
+		s->request->len = 0;
+	else
+		atomic_store(&f->inbox->id[i], 0);
+	atomic_signal_fence(memory_order_seq_cst);
+	push_free(f, i);
+	if (f->paused && f->n_free_big > 1) {
+		f->paused = false;
+		rk__loop_add(&f->source, EPOLLIN);
+	}
+}
+
+/* All but writes of data go on to a small slot, if there is one. */
+static struct rk__fuse_slot *move_small(struct rk__fuse *f, unsigned big)
+{
+	struct rk__fuse_slot *from = &f->slot[big], *to;
+	unsigned i;
+
+	if (from->request->len > RK_FUSE_SMALL || !f->n_free_small)
+		return from;
+	i = f->free_small[--f->n_free_small];
+	to = &f->slot[i];
+	memcpy(to->request, from->request, from->request->len);
+	atomic_store(&f->inbox->interrupted[i], 0);
+	atomic_store(&f->inbox->id[i], id_of(from->request));
+	rk__fuse_release(from);
+	return to;
+}
+
+/* --- reading -------------------------------------------------------------- */
+
+/*
+ * The kernel sends a request again that a predecessor had taken. Where it
+ * still stands in a slot it is served from there, and its answer must carry
+ * the unique that the kernel uses now. Where it was committed and has left its
+ * slot, its answer was given; this one only must not run twice.
+ */
+static bool is_known(struct rk__fuse *f, struct rk__fuse_slot *again)
+{
+	uint64_t id = id_of(again->request);
+
+	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++) {
+		struct rk__fuse_slot *s = &f->slot[i];
+
+		if (s == again || rk__fuse_held(f, i) != id)
+			continue;
+		s->request->unique = again->request->unique;
+		s->seen = true;
+		return true;
+	}
+	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++) {
+		if (!rk__was_committed(RK_SLOT_FUSE(f->mount, i), id))
+			continue;
+		rk__fuse_answer(f, again->request->unique, -EIO, NULL, 0);
+		return true;
+	}
+	return false;
+}
+
+static enum rk__fuse_taken read_error(int error)
+{
+	switch (error) {
+	case EAGAIN:
+		return RK_FUSE_NOTHING;
+	case ENODEV:
+	case ECONNABORTED:
+	case EPERM:
+	case EBADF:
+	case EINVAL:
+		return RK_FUSE_ENDED;
+	default:		/* ENOENT: withdrawn while it was read; EINTR */
+		return RK_FUSE_SKIPPED;
+	}
+}
+
+enum rk__fuse_taken rk__fuse_take(struct rk__fuse *f, unsigned leave,
+				  struct rk__fuse_slot **ret)
+{
+	struct rk__fuse_slot *s;
+	ssize_t n;
+
+	if (f->n_free_big <= leave)
+		return RK_FUSE_FULL;
+	s = &f->slot[f->free_big[--f->n_free_big]];
+	atomic_store(&f->inbox->interrupted[index_of(s)], 0);
+	n = read(f->source.fd, s->request, RK_FUSE_READ_SIZE);
+	if (n <= 0) {
+		int error = n < 0 ? errno : ENODEV;
+
+		rk__fuse_release(s);
+		return read_error(error);
+	}
+	s->seen = false;
+	if ((size_t)n < sizeof *s->request || s->request->len != n ||
+	    !id_of(s->request) ||
+	    ((s->request->unique & RK_FUSE_UNIQUE_RESEND) && is_known(f, s))) {
+		rk__fuse_release(s);
+		return RK_FUSE_SKIPPED;
+	}
+	if (s->request->opcode == FUSE_FORGET ||
+	    s->request->opcode == FUSE_BATCH_FORGET)
+		RK_CRASHPOINT(forget_taken);
+	*ret = move_small(f, index_of(s));
+	(*ret)->seen = true;
+	return RK_FUSE_TAKEN;
+}
+
+/* --- serving -------------------------------------------------------------- */
+
+/*
+ * The caller of a request got a signal. Only waiting for a lock ends by it;
+ * the mark outlives us, so that a successor does not give the lock to somebody
+ * who was told EINTR.
+ */
+static void interrupt(struct rk__fuse *f, const struct rk__fuse_slot *s)
+{
+	const struct fuse_interrupt_in *in = (const void *)(s->request + 1);
+	uint64_t id = in->unique & ~RK_FUSE_UNIQUE_RESEND;
+
+	if (s->request->len < sizeof *s->request + sizeof *in)
+		return;
+	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++) {
+		struct rk__fuse_slot *t = &f->slot[i];
+		const struct rk__fuse_op *op;
+
+		if (rk__fuse_held(f, i) != id)
+			continue;
+		op = rk__fuse_op(t->request->opcode);
+		if (!op || !(op->flags & RK_FUSE_INTERRUPTIBLE))
+			return;
+		atomic_store(&f->inbox->interrupted[i], 1);
+		if (rk__unpark(&t->handle)) {
+			t->handle.result = -EINTR;
+			t->handle.out_len = 0;
+			post(&t->handle);
+		}
+		return;
+	}
+}
+
+void rk__fuse_serve(struct rk__fuse_slot *s)
+{
+	struct rk__fuse *f = s->fuse;
+	const struct rk__fuse_op *op = rk__fuse_op(s->request->opcode);
+
+	if (s->request->opcode == FUSE_INTERRUPT) {
+		interrupt(f, s);
+		rk__fuse_release(s);
+		return;
+	}
+	if (op && (op->flags & RK_FUSE_BUFFER)) {
+		if (!f->n_free_buffer)
+			rk__serve_flush();
+		assert(f->n_free_buffer);
+		s->buffer = f->free_buffer[--f->n_free_buffer];
+	}
+	s->handle = (struct rk__handle){
+		.gate = &fuse_gate,
+		.slot = RK_SLOT_FUSE(f->mount, index_of(s)),
+		.id = id_of(s->request),
+	};
+	rk__serve(&s->handle);
+}
+
+void rk__fuse_answer(const struct rk__fuse *f, uint64_t unique, int64_t result,
+		     const void *data, uint32_t len)
+{
+	struct fuse_out_header head = {
+		.len = (uint32_t)sizeof head + (result < 0 ? 0 : len),
+		.error = result < 0 ? (int32_t)result : 0,
+		.unique = unique,
+	};
+	struct iovec iov[2] = {
+		{ &head, sizeof head },
+		{ (void *)(uintptr_t)data, result < 0 ? 0 : len },
+	};
+
+	(void)!writev(f->source.fd, iov, iov[1].iov_len ? 2 : 1);
+}
+
+/* The room before an answer is for its header: one buffer, one write. */
+static void answer(struct rk__fuse_slot *s)
+{
+	const struct rk__handle *h = &s->handle;
+	uint32_t len = h->result < 0 ? 0 : h->out_len;
+	struct fuse_out_header *head = &s->out.head;
+
+	if (len && s->buffer)
+		head = (struct fuse_out_header *)s->buffer - 1;
+	assert(!len || h->out == head + 1);
+	*head = (struct fuse_out_header){
+		.len = (uint32_t)sizeof *head + len,
+		.error = h->result < 0 ? (int32_t)h->result : 0,
+		.unique = s->request->unique,
+	};
+	(void)!write(s->fuse->source.fd, head, head->len);
+}
+
+static void post(struct rk__handle *h)
+{
+	struct rk__fuse_slot *s = (struct rk__fuse_slot *)h;
+	const struct rk__fuse_op *op = rk__fuse_op(s->request->opcode);
+
+	if (!op || !(op->flags & RK_FUSE_NO_REPLY)) {
+		answer(s);
+		RK_CRASHPOINT(reply_half_posted);
+	}
+	rk__fuse_release(s);
+}
+
+/* The mount is gone, and with it every reference that the kernel held. */
+void rk__fuse_end(struct rk__fuse *f)
+{
+	if (!f->live)
+		return;
+	f->live = false;
+	rk__serve_flush();
+	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
+		if (rk__fuse_held(f, i) && rk__unpark(&f->slot[i].handle))
+			rk__fuse_release(&f->slot[i]);
+	rk__vnode_drop_lookups(f->mount);
+	rk__serve_flush();
+	if (!f->paused)
+		rk__loop_remove(&f->source);
+	f->paused = false;
+}
+
+static unsigned batch_limit(struct rk__fuse *f)
+{
+	if (f->crowd <= 1 && ++f->polls % LOOK_FOR_CROWD_EVERY)
+		return 1;
+	return RK_FUSE_BATCH;
+}
+
+bool rk__fuse_poll(uint32_t mount)
+{
+	struct rk__fuse *f = rk__fuse_of(mount);
+	unsigned n = 0, limit = batch_limit(f);
+	struct rk__fuse_slot *s;
+	enum rk__fuse_taken t = RK_FUSE_SKIPPED;
+
+	if (!f->live || f->paused)
+		return false;
+	while (n < limit) {
+		t = rk__fuse_take(f, 1, &s);
+		if (t == RK_FUSE_NOTHING || t == RK_FUSE_ENDED)
+			break;
+		if (t == RK_FUSE_FULL) {
+			rk__serve_flush();
+			if (f->n_free_big > 1)
+				continue;
+			/* All wait; the first that ends lets us go on. */
+			f->paused = true;
+			rk__loop_remove(&f->source);
+			break;
+		}
+		n++;
+		if (t == RK_FUSE_TAKEN)
+			rk__fuse_serve(s);
+	}
+	f->crowd = n;
+	rk__serve_flush();
+	if (t == RK_FUSE_ENDED)
+		rk__fuse_end(f);
+	return n > 0;
+}
+
+static void ready(struct rk__source *source, uint32_t events)
+{
+	struct rk__fuse *f = (struct rk__fuse *)source;
+
+	(void)events;
+	rk__fuse_poll(f->mount);
+}
+
+/* --- the life of the gate in one server ------------------------------------- */
+
+/* A page that is not mapped when a SIGKILL comes makes read(2) fail, and the
+ * kernel gives the application EIO: all of the inbox is mapped beforehand. */
+static int map_inbox(struct rk__fuse *f, int fd)
+{
+	void *p = mmap(NULL, RK_FUSE_INBOX_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_POPULATE, fd, 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	/* Keeps it so when memory is short, where the limits allow it. */
+	(void)mlock(p, RK_FUSE_INBOX_SIZE);
+	f->inbox = p;
+	return 0;
+}
+
+static int make_buffers(struct rk__fuse *f)
+{
+	size_t size = RK_PAGE + RK_FUSE_MAX_WRITE;
+	uint8_t *p = mmap(NULL, RK_FUSE_BUFFERS * size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	for (unsigned i = 0; i < RK_FUSE_BUFFERS; i++)
+		f->free_buffer[i] = p + i * size + RK_PAGE;
+	f->n_free_buffer = RK_FUSE_BUFFERS;
+	return 0;
+}
+
+int rk__fuse_prepare(const struct rk__family *fam, uint32_t mount)
+{
+	struct rk__fuse *f = rk__fuse_of(mount);
+	int r;
+
+	family = fam;
+	f->mount = mount;
+	f->slot = calloc(RK_FUSE_SLOTS, sizeof *f->slot);
+	if (!f->slot)
+		return -ENOMEM;
+	r = map_inbox(f, fam->inbox_fd[mount]);
+	if (r == 0)
+		r = make_buffers(f);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++) {
+		f->slot[i].fuse = f;
+		f->slot[i].request = request_at(f, i);
+	}
+	return 0;
+}
+
+/* A request that its predecessor was copying on stands in two slots. */
+static void drop_copy(struct rk__fuse *f, unsigned big)
+{
+	uint64_t id = rk__fuse_held(f, big);
+
+	for (unsigned i = RK_FUSE_BIG_SLOTS; id && i < RK_FUSE_SLOTS; i++)
+		if (rk__fuse_held(f, i) == id)
+			f->slot[big].request->len = 0;
+}
+
+static void find_free(struct rk__fuse *f)
+{
+	f->n_free_big = f->n_free_small = 0;
+	for (unsigned i = RK_FUSE_SLOTS; i-- > 0;)
+		if (!rk__fuse_held(f, i))
+			push_free(f, i);
+}
+
+static void clear(struct rk__fuse *f)
+{
+	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++) {
+		atomic_store(&f->inbox->id[i], 0);
+		f->slot[i].request->len = 0;
+	}
+}
+
+int rk__fuse_start(uint32_t mount, bool first)
+{
+	struct rk__fuse *f = rk__fuse_of(mount);
+	int fd = family->fuse_fd[mount], flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	f->source = (struct rk__source){ .fd = fd, .ready = ready };
+	f->flags = family->fuse_init[mount];
+	f->live = true;
+	f->paused = false;
+	if (first)
+		clear(f);
+	for (unsigned i = 0; i < RK_FUSE_BIG_SLOTS; i++)
+		drop_copy(f, i);
+	find_free(f);
+	return rk__loop_add(&f->source, EPOLLIN);
+}

@@ -1,0 +1,123 @@
+/*
+ * fuse_takeover.c - the FUSE gate of a successor: answers what was committed,
+ * serves what was taken, asks the kernel for the rest.
+ *
+ * Theory of operation. A predecessor died at some instant; its slots hold what
+ * it had taken. For each of these requests one of three things is true:
+ *
+ *   committed	its answer is in the last record and is posted from there
+ *		(rk__fuse_repost), which empties the slot;
+ *   answered	it changed nothing and its answer was written, but the slot
+ *		was not emptied any more;
+ *   open	nothing of it happened, and it is served.
+ *
+ * A kernel that knows FUSE_NOTIFY_RESEND tells the last two apart: it is asked
+ * first, and sends every request again that it still waits for, with bit 63 of
+ * the unique set, before all others. These are read and matched with the slots
+ * before anything is served, for two reasons: what is not sent again needs no
+ * serving, and until a request was read again the kernel takes no answer for
+ * it. FORGETs and INTERRUPTs are never sent again; they count from the slot.
+ *
+ * An older kernel is not asked: what stands in the slots is served, and an
+ * answer that nobody waits for is refused by the kernel. Requests are never in
+ * neither place, because a request enters its slot by the kernel's own store.
+ */
+#include <errno.h>
+#include <unistd.h>
+#include "fuse.h"
+
+void rk__fuse_repost(const struct rk__reply_head *r, const uint8_t *bytes)
+{
+	struct rk__fuse *f = rk__fuse_of(r->slot / RK_FUSE_SLOTS);
+	unsigned i = r->slot % RK_FUSE_SLOTS;
+	struct rk__fuse_slot *s = &f->slot[i];
+
+	if (!f->live || rk__fuse_held(f, i) != r->id)
+		return;
+	rk__fuse_answer(f, s->request->unique, r->result, bytes, r->length);
+	RK_CRASHPOINT(recover_half_posted);
+	rk__fuse_release(s);
+}
+
+static bool wants_answer(const struct rk__fuse_slot *s)
+{
+	const struct rk__fuse_op *op = rk__fuse_op(s->request->opcode);
+
+	return !op || !(op->flags & RK_FUSE_NO_REPLY);
+}
+
+static bool ask_again(const struct rk__fuse *f)
+{
+	struct fuse_out_header notify = {
+		.len = sizeof notify,
+		.error = RK_FUSE_NOTIFY_RESEND,
+	};
+
+	return (f->flags & RK_FUSE_HAS_RESEND) &&
+	       write(f->source.fd, &notify, sizeof notify) == sizeof notify;
+}
+
+/* Reads until the first request that is new. true: the kernel has said all
+ * that it still waits for. */
+static bool hear_again(struct rk__fuse *f)
+{
+	struct rk__fuse_slot *s;
+
+	for (;;) {
+		switch (rk__fuse_take(f, 0, &s)) {
+		case RK_FUSE_TAKEN:
+			if (wants_answer(s) &&
+			    !(s->request->unique & RK_FUSE_UNIQUE_RESEND))
+				return true;
+			break;
+		case RK_FUSE_SKIPPED:
+			break;
+		case RK_FUSE_FULL:
+			return false;
+		default:
+			return true;
+		}
+	}
+}
+
+static void resume(struct rk__fuse *f, unsigned i, bool heard_all)
+{
+	struct rk__fuse_slot *s = &f->slot[i];
+	bool committed = rk__was_committed(RK_SLOT_FUSE(f->mount, i),
+					   rk__fuse_held(f, i));
+
+	if (!committed && (s->seen || !heard_all || !wants_answer(s))) {
+		rk__fuse_serve(s);
+		return;
+	}
+	/* Its answer was lost for good: not to run it twice comes first. */
+	if (committed && s->seen && wants_answer(s))
+		rk__fuse_answer(f, s->request->unique, -EIO, NULL, 0);
+	rk__fuse_release(s);
+}
+
+int rk__fuse_resume(uint32_t mount)
+{
+	struct rk__fuse *f = rk__fuse_of(mount);
+	uint64_t held[RK_FUSE_SLOTS];
+	bool heard_all;
+
+	if (!f->live)
+		return -ENODEV;
+	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
+		f->slot[i].seen = false;
+	heard_all = ask_again(f) && hear_again(f);
+	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
+		held[i] = rk__fuse_held(f, i);
+	/* Those that interrupt others come when the others wait. */
+	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
+		if (held[i] && f->slot[i].request->opcode != FUSE_INTERRUPT)
+			resume(f, i, heard_all);
+	rk__serve_flush();
+	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
+		if (held[i] && rk__fuse_held(f, i) == held[i] &&
+		    f->slot[i].request->opcode == FUSE_INTERRUPT)
+			resume(f, i, heard_all);
+	rk__serve_flush();
+	return 0;
+}
