@@ -90,6 +90,26 @@ int rk__ext4_free_blocks(struct ext4 *e, uint64_t blk, uint64_t len)
 	return 0;
 }
 
+/*
+ * The last 2 % (at most 4096 blocks) are for maps and directories, as the
+ * kernel has it: so a write that finds room for its data finds room for the
+ * map too, and one into preallocated space never fails.
+ */
+uint64_t rk__ext4_reserve(struct ext4 *e)
+{
+	uint64_t part = ext2fs_blocks_count(e->fs->super) / 50;
+
+	return part < 4096 ? part : 4096;
+}
+
+uint64_t rk__ext4_room(struct ext4 *e)
+{
+	uint64_t room = ext2fs_free_blocks_count(e->fs->super);
+	uint64_t reserve = rk__ext4_reserve(e);
+
+	return room > reserve ? room - reserve : 0;
+}
+
 /* After the block before; else where this op stream writes; else at home. */
 uint64_t rk__ext4_goal(struct ext4 *e, struct node *n, uint64_t lblk)
 {

@@ -130,6 +130,9 @@ int rk__ext4_setattr(void *fs, uint64_t ino, const struct rk_setattr *set,
 /* At most `want` blocks in a row near the goal; marks them used. */
 int rk__ext4_alloc(struct ext4 *e, uint64_t goal, uint64_t want,
 		   uint64_t *ret_blk, uint64_t *ret_len);
+/* Free blocks that file data may take, and those that it may not. */
+uint64_t rk__ext4_room(struct ext4 *e);
+uint64_t rk__ext4_reserve(struct ext4 *e);
 int rk__ext4_free_blocks(struct ext4 *e, uint64_t blk, uint64_t len);
 void rk__ext4_watch_alloc(struct ext4 *e);
 uint64_t rk__ext4_goal(struct ext4 *e, struct node *n, uint64_t lblk);

@@ -136,23 +136,30 @@ static int zero_edges(struct ext4 *e, uint64_t pblk, unsigned in, size_t len)
 	return err;
 }
 
+/* Blocks for the start of a hole; 0 if there are none left for data. */
 static int fill_hole(struct ext4 *e, struct node *n, struct run *r,
 		     uint64_t want)
 {
+	uint64_t room = rk__ext4_room(e);
 	int err;
 
+	if (!room)
+		return 0;
 	if (want > r->len)
 		want = r->len;
+	if (want > room)
+		want = room;
 	err = rk__ext4_alloc(e, rk__ext4_goal(e, n, r->lblk), want, &r->pblk,
 			     &r->len);
 	if (err)
-		return err;
+		return err == -ENOSPC ? 0 : err;
 	err = rk__ext4_map_insert(e, n, r);
 	e->goal = r->pblk + r->len;
-	return err;
+	return err ? err : 1;
 }
 
-/* Writes the start of [off, off + len): as much as one run takes. */
+/* Writes the start of [off, off + len): as much as one run takes; 0: no room,
+ * and nothing was changed. */
 static int64_t put_run(struct ext4 *e, struct node *n, const char *buf,
 		       size_t len, uint64_t off)
 {
@@ -166,10 +173,12 @@ static int64_t put_run(struct ext4 *e, struct node *n, const char *buf,
 	if (err)
 		return err;
 	fresh = !r.pblk || r.unwritten;
-	if (!r.pblk)
+	if (!r.pblk) {
 		err = fill_hole(e, n, &r, want);
-	if (err)
-		return err;
+		if (err <= 0)
+			return err;
+		err = 0;
+	}
 	part = run_bytes(e, &r, in, len);
 	if (r.unwritten)
 		err = rk__ext4_map_convert(e, n, r.lblk,
@@ -192,13 +201,13 @@ int64_t rk__ext4_put(struct ext4 *e, struct node *n, const char *buf,
 		int64_t part = put_run(e, n, buf + done, len - done,
 				       off + done);
 
-		if (part == -ENOSPC && done)
-			break;
 		if (part < 0)
 			return part;
+		if (part == 0)
+			break;
 		done += part;
 	}
-	return done;
+	return done || !len ? (int64_t)done : -ENOSPC;
 }
 
 static int room_for(struct ext4 *e, struct node *n, uint64_t off, size_t len)
@@ -206,7 +215,7 @@ static int room_for(struct ext4 *e, struct node *n, uint64_t off, size_t len)
 	struct run r;
 	int err;
 
-	if (ext2fs_free_blocks_count(e->fs->super))
+	if (rk__ext4_room(e))
 		return 0;
 	err = rk__ext4_map(e, n, off >> e->block_bits, &r);
 	return err ? err : r.pblk ? 0 : -ENOSPC;

@@ -22,6 +22,8 @@ static int preallocate(struct ext4 *e, struct node *n, uint64_t first,
 			uint64_t want = r.len < EXT_UNINIT_MAX_LEN
 				? r.len : EXT_UNINIT_MAX_LEN;
 
+			if (want > rk__ext4_room(e))
+				return -ENOSPC;
 			err = rk__ext4_alloc(e, rk__ext4_goal(e, n, first),
 					     want, &r.pblk, &r.len);
 			r.unwritten = true;
@@ -100,8 +102,8 @@ static int check(struct ext4 *e, const struct node *n, uint32_t mode,
 	if (!(n->i.i_flags & EXT4_EXTENTS_FL) && !has_inline(n))
 		return -EOPNOTSUPP;
 	if (!(mode & FALLOC_FL_ZERO_RANGE) && len >> e->block_bits >
-	    ext2fs_free_blocks_count(e->fs->super) +
-	    ext2fs_get_stat_i_blocks(e->fs, small((void *)n)))
+	    rk__ext4_room(e) + (ext2fs_get_stat_i_blocks(e->fs,
+	    small((void *)n)) >> (e->block_bits - 9)))
 		return -ENOSPC;
 	return 0;
 }

@@ -124,7 +124,8 @@ int rk__ext4_statfs(void *fs, struct rk_statfs *ret)
 {
 	struct ext4 *e = fs;
 	struct ext2_super_block *sb = e->fs->super;
-	uint64_t reserved = ext2fs_r_blocks_count(sb), id[2];
+	uint64_t reserved = ext2fs_r_blocks_count(sb) + rk__ext4_reserve(e);
+	uint64_t id[2];
 
 	memset(ret, 0, sizeof(*ret));
 	memcpy(id, sb->s_uuid, sizeof(id));

@@ -64,7 +64,7 @@ static void large(const char *mkfs)
 {
 	struct image im;
 	struct rk_stat st;
-	uint64_t dir;
+	uint64_t dir = 0;
 	unsigned i;
 
 	image_create(&im, mkfs, 256 << 20);

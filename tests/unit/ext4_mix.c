@@ -21,22 +21,6 @@ struct model {
 	struct object *at[DIRS][NAMES];
 };
 
-static const char *const kinds[] = {
-	"-t ext4 -b 4096",
-	"-t ext4 -b 1024 -O ^metadata_csum",
-	"-t ext4 -b 1024 -I 128",
-	"-t ext4 -b 2048 -O 64bit,metadata_csum",
-	"-t ext4 -b 4096 -O inline_data",
-	"-t ext4 -b 1024 -O inline_data",
-	"-t ext4 -b 4096 -O ^dir_index,^has_journal",
-	"-t ext4 -b 1024 -O ^metadata_csum,uninit_bg,^flex_bg",
-	"-t ext4 -b 1024 -O meta_bg,^resize_inode",
-	"-t ext4 -b 4096 -O orphan_file",
-	"-t ext3 -b 1024",
-	"-t ext2 -b 1024 -I 128",
-	"-t ext2 -b 4096 -O ^filetype",
-};
-
 static unsigned dice(struct model *m, unsigned n)
 {
 	m->seed = m->seed * 1664525 + 1013904223;
@@ -70,7 +54,7 @@ static void drop(struct model *m, unsigned d, unsigned n)
 
 static void do_create(struct model *m, unsigned d, unsigned n)
 {
-	uint64_t ino;
+	uint64_t ino = 0;
 	int rc = create(&m->im, m->dir[d], name_of(n), S_IFREG | 0640, NULL,
 			&ino);
 
@@ -287,7 +271,6 @@ static void mix(const char *mkfs, unsigned seed)
 	struct model m = { .seed = seed };
 	unsigned i, j;
 
-	fprintf(stderr, "%s\n", mkfs);
 	image_create(&m.im, mkfs, 128 << 20);
 	cr_assert_eq(image_mount(&m.im, false), 0, "%s", m.im.said);
 	m.dir[0] = m.im.root;
@@ -315,10 +298,18 @@ static void mix(const char *mkfs, unsigned seed)
 	image_destroy(&m.im);
 }
 
-Test(ext4_mix, every_kind)
-{
-	size_t i;
+#define MIX(name, mkfs, seed) Test(ext4_mix, name) { mix(mkfs, seed); }
 
-	for (i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-		mix(kinds[i], 7 + i);
-}
+MIX(plain_4k, "-t ext4 -b 4096", 7)
+MIX(no_csum_1k, "-t ext4 -b 1024 -O ^metadata_csum", 8)
+MIX(small_inodes, "-t ext4 -b 1024 -I 128", 9)
+MIX(b64_2k, "-t ext4 -b 2048 -O 64bit,metadata_csum", 10)
+MIX(inline_4k, "-t ext4 -b 4096 -O inline_data", 11)
+MIX(inline_1k, "-t ext4 -b 1024 -O inline_data", 12)
+MIX(linear_no_journal, "-t ext4 -b 4096 -O ^dir_index,^has_journal", 13)
+MIX(uninit_bg, "-t ext4 -b 1024 -O ^metadata_csum,uninit_bg,^flex_bg", 14)
+MIX(meta_bg, "-t ext4 -b 1024 -O meta_bg,^resize_inode", 15)
+MIX(orphan_file, "-t ext4 -b 4096 -O orphan_file", 16)
+MIX(ext3, "-t ext3 -b 1024", 17)
+MIX(ext2_small_inodes, "-t ext2 -b 1024 -I 128", 18)
+MIX(ext2_no_filetype, "-t ext2 -b 4096 -O ^filetype", 19)
