@@ -178,6 +178,9 @@ no_memory:
 	snprintf(error, RK_SERVER_ERROR_LEN,
 		 "cannot make the shared memory: %s", strerror(-e));
 fail:
+	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++)
+		if (image[i].journal_new)
+			unlink(image[i].journal);
 	rk__views_finish(v);
 	return e;
 }

@@ -154,8 +154,12 @@ static int open_journal(const struct rk__mount_spec *m, struct rk__image *i,
 		i->journal[0] = 0;
 		return e;
 	}
-	i->journal_fd = open(i->journal, O_RDWR | O_CREAT | O_CLOEXEC |
-			     O_NOFOLLOW, 0600);
+	i->journal_fd = open(i->journal, O_RDWR | O_CREAT | O_EXCL |
+			     O_CLOEXEC | O_NOFOLLOW, 0600);
+	i->journal_new = i->journal_fd >= 0;
+	if (i->journal_fd < 0 && errno == EEXIST)
+		i->journal_fd = open(i->journal, O_RDWR | O_CLOEXEC |
+				     O_NOFOLLOW);
 	if (i->journal_fd < 0) {
 		e = -errno;
 		say(error, "cannot make the journal %s: %s", i->journal,

@@ -22,6 +22,7 @@ struct rk__image {
 	int ro_fd;
 	int journal_fd;			/* -1: read-only */
 	uint64_t size;
+	bool journal_new;		/* it was not there before */
 	char journal[4096 + 64];	/* its path; "" : none */
 };
 
@@ -36,7 +37,8 @@ int rk__image_open(const struct rk__mount_spec *m, struct rk__image *ret,
 void rk__image_close(struct rk__image *image);
 
 /* Makes all of it. On failure nothing is left, and error says why. The images
- * are in image[], of which the views hold the descriptors. */
+ * are in image[] (RK_MOUNTS_MAX, all zero before), of which the views hold the
+ * descriptors. */
 int rk__views_init(const struct rk__config *config, struct rk__views *ret,
 		   struct rk__image *image, char *error);
 void rk__views_finish(struct rk__views *v);

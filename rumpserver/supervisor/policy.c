@@ -252,6 +252,9 @@ void rk__policy_step(struct rk__policy *p, const struct rk__policy_event *e,
 	if (p->state == RK_POLICY_BROKEN || p->state == RK_POLICY_STOPPED)
 		return;
 	switch (e->type) {
+	case RK_EVENT_START:
+		ret->what |= RK_ACT_SPAWN_FIRST;
+		break;
 	case RK_EVENT_SERVER_READY:
 		ready(p, ret);
 		break;

@@ -31,6 +31,7 @@ enum rk__policy_state {
 };
 
 enum rk__policy_event_type {
+	RK_EVENT_START,		/* everything a server needs is there */
 	RK_EVENT_SERVER_READY,	/* the first one has mounted */
 	RK_EVENT_SERVER_DIED,
 	RK_EVENT_STANDBY_UP,	/* there is a standby that can take over */

@@ -57,4 +57,64 @@ struct rk__message {
 _Noreturn void rk__server_run(struct rk__family *f, int control,
 			      uint32_t generation, bool first);
 
+/* --- the supervisor itself ------------------------------------------------ */
+
+struct rk__supervisor;
+
+/*
+ * Makes the family and starts keeper, zygote and the first server; returns
+ * when it has mounted. The caller must be single-threaded, and the thread that
+ * calls it must live as long as the family: everything is killed with it. On
+ * failure nothing is left and a sentence is in error (RK_SERVER_ERROR_LEN).
+ * Environment: RUMP_CRASH=name[:skip] plants a crash point, RUMP_NO_RESEND=1
+ * does without FUSE_NOTIFY_RESEND.
+ */
+int rk__supervisor_start(const struct rk__config *config,
+			 struct rk__supervisor **ret, char *error);
+
+/* Gives it /dev/fuse of a fresh mount: answers INIT, then the server serves
+ * it. Takes over fd, also on failure. */
+int rk__supervisor_fuse(struct rk__supervisor *s, uint32_t mount, int fd,
+			char *error);
+
+/* How its mounts are undone; called on a thread of its own, because it may
+ * wait for the server. lazy: now, whoever uses it. 0 or a negative errno. */
+typedef int rk__unmount_fn(void *ctx, bool lazy);
+void rk__supervisor_on_stop(struct rk__supervisor *s, rk__unmount_fn *unmount,
+			    void *ctx);
+
+/* Watches a child of the caller while rk__supervisor_run() runs, which ends
+ * with it. *status: as of waitpid, written then. */
+int rk__supervisor_watch(struct rk__supervisor *s, pid_t pid, int *status);
+/* Calls fn from the loop when this signal comes. */
+int rk__supervisor_signal(struct rk__supervisor *s, int sig,
+			  void (*fn)(void *ctx, int sig), void *ctx);
+
+/* The event loop: until the watched child ended, a stop was asked for and
+ * done, or the server had to be given up (a negative errno, and a sentence in
+ * error). */
+int rk__supervisor_run(struct rk__supervisor *s, char *error);
+
+/* From a signal function: makes the loop unmount and stop the server. */
+void rk__supervisor_ask_stop(struct rk__supervisor *s);
+
+/*
+ * Unmounts, stops the server, waits for the keeper, ends and reaps all
+ * processes, removes the socket and the empty journals, frees s. Returns a
+ * negative errno, with a sentence, if something could not be made durable.
+ */
+int rk__supervisor_stop(struct rk__supervisor *s, char *error);
+
+const char *rk__supervisor_socket(const struct rk__supervisor *s);
+
+struct rk__summary {
+	uint64_t kills;			/* by kill_every_us */
+	uint64_t recovered;		/* of those: a successor served */
+	uint64_t restarts;		/* takeovers, for whatever reason */
+	uint64_t faults, quarantined;
+	uint64_t p50_ns, p99_ns, max_ns;	/* from kill to serving again */
+};
+void rk__supervisor_summary(const struct rk__supervisor *s,
+			    struct rk__summary *ret);
+
 #endif

@@ -1,0 +1,480 @@
+/*
+ * control.c - the supervisor's socket: who connects, what he may, and the
+ * channels that are made for him.
+ *
+ * A connection starts unknown, says one hello, and then is a client, or is
+ * answered and closed. Who the peer is comes from the kernel. The connection
+ * of a client is never read again: over it only its end is noticed, or, with
+ * the socket transport, the server reads it. A client also ends with its
+ * process, as children inherit sockets.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include "supervisor/internal.h"
+#include "supervisor/message.h"
+
+enum {
+	ACCEPT_AT_ONCE = 16,
+	CLIENTS_MAX = RK_CHANNELS_MAX + 64,
+};
+
+struct rk__client {
+	struct rk__supervisor *sup;
+	struct rk__client *next, *prev;
+	uv_poll_t conn_poll, pid_poll;
+	unsigned handles;		/* not closed yet */
+	int conn, pidfd, memfd, eventfd;
+	bool greeted, attached, wants_stop;
+	enum rk_hello_kind kind;
+	/* what every server is told */
+	struct rk__message attach;
+};
+
+static void freed(uv_handle_t *h)
+{
+	struct rk__client *c = h->data;
+
+	if (--c->handles == 0)
+		free(c);
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void tell_both(struct rk__supervisor *s, const struct rk__message *m,
+		      const int *fds, unsigned n)
+{
+	if (s->active)
+		rk__server_send(s->active, m, fds, n);
+	if (s->standby)
+		rk__server_send(s->standby, m, fds, n);
+}
+
+static void drop(struct rk__client *c)
+{
+	struct rk__supervisor *s = c->sup;
+	struct rk__message m = {
+		.type = RK_MSG_DETACH, .number = c->attach.number,
+	};
+
+	if (c->attached) {
+		s->control.channel[c->attach.number] = NULL;
+		s->control.n_channels--;
+		tell_both(s, &m, NULL, 0);
+	}
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		s->control.clients = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	s->control.n_clients--;
+	uv_close((uv_handle_t *)&c->conn_poll, freed);
+	if (c->pidfd >= 0)
+		uv_close((uv_handle_t *)&c->pid_poll, freed);
+	close_fd(&c->conn);
+	close_fd(&c->pidfd);
+	close_fd(&c->memfd);
+	close_fd(&c->eventfd);
+}
+
+/* --- attaching ------------------------------------------------------------- */
+
+static unsigned attach_fds(const struct rk__client *c, int *ret)
+{
+	if (c->attach.transport == RK_TRANSPORT_SOCKET) {
+		ret[0] = c->conn;
+		return 1;
+	}
+	ret[0] = c->memfd;
+	ret[1] = c->eventfd;
+	return 2;
+}
+
+static int find_channel(struct rk__supervisor *s, uint32_t *ret)
+{
+	/* numbers go round, so that one just freed is not used at once */
+	for (uint32_t i = 0; i < RK_CHANNELS_MAX; i++) {
+		uint32_t n = (s->control.next + i) % RK_CHANNELS_MAX;
+
+		if (s->control.channel[n])
+			continue;
+		s->control.next = n + 1;
+		*ret = n;
+		return 0;
+	}
+	return -EUSERS;
+}
+
+static const struct rk__client *find_token(struct rk__supervisor *s,
+					   uint64_t token)
+{
+	for (struct rk__client *c = s->control.clients; c; c = c->next)
+		if (c->attached && c->attach.token == token)
+			return c;
+	return NULL;
+}
+
+static int read_cred(int conn, struct rk__message *m)
+{
+	struct ucred cred;
+	socklen_t len = sizeof cred;
+	gid_t *group;
+
+	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return -errno;
+	m->uid = cred.uid;
+	m->gid = cred.gid;
+	m->pid = cred.pid;
+	len = 65536 * sizeof *group;
+	group = malloc(len);
+	if (!group)
+		return -ENOMEM;
+	if (getsockopt(conn, SOL_SOCKET, SO_PEERGROUPS, group, &len) < 0)
+		len = 0;
+	m->n_groups = len / sizeof *group;
+	/* who has more loses rights, and gains none */
+	if (m->n_groups > sizeof m->group / sizeof *m->group)
+		m->n_groups = sizeof m->group / sizeof *m->group;
+	memcpy(m->group, group, m->n_groups * sizeof *group);
+	free(group);
+	return 0;
+}
+
+static int make_channel(struct rk__client *c)
+{
+	struct rk_channel head = {
+		.magic = RK_CHANNEL_MAGIC, .version = RK_PROTOCOL_VERSION,
+		.id = c->attach.number,
+	};
+
+	c->memfd = memfd_create("rump-channel",
+				MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	c->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (c->memfd < 0 || c->eventfd < 0 ||
+	    ftruncate(c->memfd, RK_CHANNEL_SIZE) < 0)
+		return -errno;
+	if (pwrite(c->memfd, &head, sizeof head, 0) != sizeof head)
+		return -EIO;
+	if (fcntl(c->memfd, F_ADD_SEALS,
+		  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	return 0;
+}
+
+static int identify(struct rk__client *c, const struct rk_hello *h)
+{
+	struct rk__message *m = &c->attach;
+	const struct rk__client *of;
+
+	m->token = h->token;
+	if (h->kind != RK_HELLO_ATTACH) {
+		of = find_token(c->sup, h->token);
+		if (!of || of->attach.uid != m->uid)
+			return -ESRCH;
+	}
+	if (h->kind == RK_HELLO_THREAD)
+		return 0;
+	m->parent = h->kind == RK_HELLO_FORK ? h->token : 0;
+	if (getrandom(&m->token, sizeof m->token, 0) != sizeof m->token)
+		return -EAGAIN;
+	m->token |= 1;			/* 0 means none */
+	return 0;
+}
+
+static void process_ended(uv_poll_t *poll, int error, int events)
+{
+	drop(poll->data);
+}
+
+static int watch_process(struct rk__client *c)
+{
+	c->pidfd = syscall(SYS_pidfd_open, c->attach.pid, 0);
+	if (c->pidfd < 0)
+		return -errno;
+	if (uv_poll_init(&c->sup->loop, &c->pid_poll, c->pidfd) < 0) {
+		close_fd(&c->pidfd);
+		return -ENOMEM;
+	}
+	c->pid_poll.data = c;
+	c->handles++;
+	uv_poll_start(&c->pid_poll, UV_READABLE, process_ended);
+	return 0;
+}
+
+static int attach(struct rk__client *c, const struct rk_hello *h)
+{
+	struct rk__supervisor *s = c->sup;
+	struct rk__message *m = &c->attach;
+	int e, fd[2];
+
+	if (s->stage != RK_STAGE_SERVING)
+		return -ESHUTDOWN;
+	if (h->transport > RK_TRANSPORT_SOCKET)
+		return -EPROTO;
+	e = identify(c, h);
+	if (e < 0)
+		return e;
+	e = find_channel(s, &m->number);
+	if (e < 0)
+		return e;
+	m->type = RK_MSG_ATTACH;
+	m->transport = h->transport;
+	e = watch_process(c);
+	if (!e && m->transport == RK_TRANSPORT_CHANNEL)
+		e = make_channel(c);
+	if (e < 0)
+		return e;
+	c->attached = true;
+	c->kind = h->kind;
+	s->control.channel[m->number] = c;
+	s->control.n_channels++;
+	tell_both(s, m, fd, attach_fds(c, fd));
+	return 0;
+}
+
+void rk__control_tell(struct rk__supervisor *s, struct rk__server *v)
+{
+	int fd[2];
+
+	for (struct rk__client *c = s->control.clients; c; c = c->next)
+		if (c->attached)
+			rk__server_send(v, &c->attach, fd, attach_fds(c, fd));
+}
+
+/* --- answers to tools ------------------------------------------------------ */
+
+static uint32_t pid_of(const struct rk__child *c)
+{
+	return c ? c->pid : 0;
+}
+
+static uint32_t count_processes(const struct rk__supervisor *s)
+{
+	uint32_t n = 0;
+
+	for (struct rk__client *c = s->control.clients; c; c = c->next)
+		n += c->attached && c->kind != RK_HELLO_THREAD;
+	return n;
+}
+
+static void fill_status(const struct rk__supervisor *s, struct rk_status *ret)
+{
+	const char *name = strrchr(s->control.path, '/');
+	size_t len, used = 0;
+
+	memset(ret, 0, sizeof *ret);
+	ret->supervisor = getpid();
+	ret->server = s->active ? pid_of(s->active->child) : 0;
+	ret->standby = s->standby ? pid_of(s->standby->child) : 0;
+	ret->zygote = s->zygote.pid;
+	ret->keeper = pid_of(s->keeper);
+	ret->restarts = s->restarts;
+	ret->clients = count_processes(s);
+	ret->started_s = s->started_s;
+	snprintf(ret->name, sizeof ret->name, "%s", name ? name + 1 : "");
+	len = strlen(ret->name);
+	if (len > 5)
+		ret->name[len - 5] = 0;		/* .sock */
+	for (uint32_t i = 0; i < s->config.n_mounts; i++) {
+		const struct rk__mount_spec *m = &s->config.mount[i];
+		int n = snprintf(ret->mounts + used,
+				 sizeof ret->mounts - used, "%s=%s:%s\n",
+				 m->path, m->driver, m->source);
+
+		if (n < 0 || (size_t)n >= sizeof ret->mounts - used) {
+			ret->mounts[used] = 0;
+			break;
+		}
+		used += n;
+	}
+}
+
+static void answer_status(struct rk__client *c, int error, const char *message)
+{
+	struct rk_status status;
+
+	fill_status(c->sup, &status);
+	status.error = error;
+	if (message)
+		snprintf(status.message, sizeof status.message, "%s", message);
+	rk__message_send(c->conn, &status, sizeof status, NULL, 0);
+	drop(c);
+}
+
+void rk__control_answer_stop(struct rk__supervisor *s, int error,
+			     const char *message)
+{
+	struct rk__client *c, *next;
+
+	for (c = s->control.clients; c; c = next) {
+		next = c->next;
+		if (c->wants_stop)
+			answer_status(c, error, message);
+	}
+}
+
+static void asked_to_stop(struct rk__client *c)
+{
+	if (c->attach.uid != geteuid() && c->attach.uid != 0) {
+		answer_status(c, -EPERM,
+			      "only its owner and root may stop a server");
+		return;
+	}
+	c->wants_stop = true;
+	rk__supervisor_begin_stop(c->sup, false);
+}
+
+/* --- connections ----------------------------------------------------------- */
+
+static void conn_ended(uv_poll_t *poll, int error, int events)
+{
+	drop(poll->data);
+}
+
+static void welcome(struct rk__client *c, int error)
+{
+	struct rk_welcome w = { .error = error };
+	unsigned n = 0;
+	int fd[2];
+
+	if (!error) {
+		w.channel = c->attach.number;
+		w.token = c->attach.token;
+		if (c->attach.transport == RK_TRANSPORT_CHANNEL)
+			n = attach_fds(c, fd);
+	}
+	if (rk__message_send(c->conn, &w, sizeof w, fd, n) < 0 || error)
+		drop(c);
+}
+
+static void greet(struct rk__client *c, const struct rk_hello *h)
+{
+	/* from here on its data are not ours */
+	c->greeted = true;
+	uv_poll_start(&c->conn_poll, UV_DISCONNECT, conn_ended);
+	if (h->version != RK_PROTOCOL_VERSION || read_cred(c->conn,
+							   &c->attach) < 0) {
+		welcome(c, -EPROTO);
+		return;
+	}
+	switch ((enum rk_hello_kind)h->kind) {
+	case RK_HELLO_STATUS:
+		answer_status(c, 0, NULL);
+		break;
+	case RK_HELLO_STOP:
+		asked_to_stop(c);
+		break;
+	case RK_HELLO_ATTACH:
+	case RK_HELLO_THREAD:
+	case RK_HELLO_FORK:
+		welcome(c, attach(c, h));
+		break;
+	default:
+		welcome(c, -EPROTO);
+	}
+}
+
+static void hello(uv_poll_t *poll, int error, int events)
+{
+	struct rk__client *c = poll->data;
+	struct rk_hello h;
+	ssize_t n = rk__message_receive(c->conn, &h, sizeof h, NULL, 0);
+
+	if (n == -EAGAIN || n == -EINTR)
+		return;
+	if (n != sizeof h || h.magic != RK_HELLO_MAGIC)
+		drop(c);
+	else
+		greet(c, &h);
+}
+
+static int add(struct rk__supervisor *s, int conn)
+{
+	struct rk__client *c;
+
+	if (s->control.n_clients >= CLIENTS_MAX)
+		return -EUSERS;
+	c = calloc(1, sizeof *c);
+	if (!c)
+		return -ENOMEM;
+	c->sup = s;
+	c->conn = conn;
+	c->pidfd = c->memfd = c->eventfd = -1;
+	if (uv_poll_init(&s->loop, &c->conn_poll, conn) < 0) {
+		free(c);
+		return -ENOMEM;
+	}
+	c->handles = 1;
+	c->conn_poll.data = c;
+	uv_poll_start(&c->conn_poll, UV_READABLE, hello);
+	c->next = s->control.clients;
+	if (c->next)
+		c->next->prev = c;
+	s->control.clients = c;
+	s->control.n_clients++;
+	return 0;
+}
+
+static void accept_some(uv_poll_t *poll, int error, int events)
+{
+	struct rk__supervisor *s = poll->data;
+
+	for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
+		int fd = accept4(s->control.fd, NULL, NULL,
+				 SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0)
+			break;
+		if (add(s, fd) < 0)
+			close(fd);
+	}
+}
+
+int rk__control_listen(struct rk__supervisor *s)
+{
+	int e = uv_poll_init(&s->loop, &s->control.poll, s->control.fd);
+
+	if (e < 0)
+		return e;
+	s->control.open = true;
+	s->control.poll.data = s;
+	return uv_poll_start(&s->control.poll, UV_READABLE, accept_some);
+}
+
+void rk__control_drop_all(struct rk__supervisor *s)
+{
+	struct rk__client *c, *next;
+
+	for (c = s->control.clients; c; c = next) {
+		next = c->next;
+		if (!c->wants_stop)
+			drop(c);
+	}
+}
+
+void rk__control_close(struct rk__supervisor *s)
+{
+	while (s->control.clients)
+		drop(s->control.clients);
+	if (s->control.open)
+		uv_close((uv_handle_t *)&s->control.poll, NULL);
+	s->control.open = false;
+	close_fd(&s->control.fd);
+	if (s->control.path[0])
+		unlink(s->control.path);
+	s->control.path[0] = 0;
+}

@@ -1,0 +1,212 @@
+/*
+ * internal.h - the supervisor from inside. One thread runs the loop and owns
+ * all of it; the watcher thread (watch.c) reads the lock word of the board
+ * only, and the thread that unmounts touches nothing.
+ */
+#ifndef RK_SUPERVISOR_INTERNAL_H
+#define RK_SUPERVISOR_INTERNAL_H
+
+#include <pthread.h>
+#include <uv.h>
+#include "channel.h"
+#include "recovery/log.h"
+#include "supervisor/make.h"
+#include "supervisor/policy.h"
+#include "supervisor/supervisor.h"
+#include "supervisor/zygote.h"
+
+/* --- child.c: a child process, until it is reaped ------------------------- */
+
+struct rk__child {
+	uv_poll_t poll;
+	pid_t pid;
+	int pidfd;
+	/* Called once, when it was reaped; the child is freed after it. */
+	void (*ended)(void *ctx, int status);
+	void *ctx;
+	struct rk__supervisor *sup;
+};
+
+/* NULL: it can't be watched, and was killed and reaped. */
+struct rk__child *rk__child_watch(struct rk__supervisor *s, pid_t pid,
+				  void (*ended)(void *ctx, int status),
+				  void *ctx);
+void rk__child_kill(struct rk__child *c, int sig);
+/* Lets go of it, not reaped. */
+void rk__child_forget(struct rk__child *c);
+
+/* --- server.c: one server process ----------------------------------------- */
+
+struct rk__queued {
+	struct rk__queued *next;
+	struct rk__message message;
+	int fd[2];			/* duplicates */
+	unsigned n_fds;
+};
+
+struct rk__server {
+	struct rk__supervisor *sup;
+	struct rk__child *child;
+	uv_poll_t poll;			/* of control */
+	int control;
+	uint32_t generation;
+	bool dead;			/* its death was handled */
+	bool eof;			/* nothing can be sent any more */
+	struct rk__queued *queue, **queue_end;
+};
+
+/* Spawns one and tells it of mounts and channels. NULL: none can be made. */
+struct rk__server *rk__server_create(struct rk__supervisor *s, bool first);
+/* Never blocks: queues what does not fit. fds stay the caller's. */
+void rk__server_send(struct rk__server *v, const struct rk__message *m,
+		     const int *fds, unsigned n_fds);
+/* Tries again to send what was queued. */
+void rk__server_pump(struct rk__server *v);
+
+/* --- watch.c: a thread that sees the robust lock of the server ------------- */
+
+int rk__watch_start(struct rk__supervisor *s);
+void rk__watch_stop(struct rk__supervisor *s);
+
+/* --- helpers.c: zygote and its spare, keeper, file system recovery ------------ */
+
+int rk__helpers_start(struct rk__supervisor *s, char *error);
+/* From whoever can: the zygote, or its spare if it died. */
+pid_t rk__helpers_spawn(struct rk__supervisor *s, enum rk__spawn_kind kind,
+			uint32_t generation, bool first, int fd);
+int rk__keeper_start(struct rk__supervisor *s, bool replay);
+/* Runs e2fsck on the image of the mount that asked; RK_EVENT_RECOVERED. */
+void rk__recover_start(struct rk__supervisor *s);
+
+/* --- timers.c: deadline, timer flush, random kills ------------------------- */
+
+int rk__timers_start(struct rk__supervisor *s);
+void rk__timers_killed(struct rk__supervisor *s);	/* the server died */
+void rk__timers_ready(struct rk__supervisor *s);	/* one serves again */
+
+/* --- control.c: the socket and its clients --------------------------------- */
+
+int rk__control_open(struct rk__supervisor *s, char *error);
+int rk__control_listen(struct rk__supervisor *s);	/* accept from now on */
+void rk__control_close(struct rk__supervisor *s);
+/* Closes every client's connection. */
+void rk__control_drop_all(struct rk__supervisor *s);
+/* Tells a server of every live channel. */
+void rk__control_tell(struct rk__supervisor *s, struct rk__server *v);
+/* Answers whoever asked to stop. */
+void rk__control_answer_stop(struct rk__supervisor *s, int error,
+			     const char *message);
+
+/* --- stop.c: unmount, stop, drain, end -------------------------------------- */
+
+/* A client or the owner wants it to stop. */
+void rk__supervisor_begin_stop(struct rk__supervisor *s, bool owner);
+
+/* --- all of it ------------------------------------------------------------ */
+
+enum rk__stage {
+	RK_STAGE_STARTING,	/* until the first server is ready */
+	RK_STAGE_SERVING,
+	RK_STAGE_UNMOUNTING,	/* a stop was asked for */
+	RK_STAGE_STOPPING,	/* the server was told */
+	RK_STAGE_STOPPED,	/* it is done; its last record may wait */
+	RK_STAGE_FAILED,	/* given up */
+	RK_STAGE_ENDING,	/* processes are being ended */
+};
+
+struct rk__signal {
+	uv_signal_t handle;
+	void (*fn)(void *ctx, int sig);
+	void *ctx;
+};
+
+enum { RK_SIGNALS_MAX = 8 };
+
+struct rk__supervisor {
+	uv_loop_t loop;
+	struct rk__config config;
+	struct rk__views views;
+	struct rk__image image[RK_MOUNTS_MAX];
+	struct rk__board *board;
+	struct rk__log log;		/* read only */
+	struct rk__policy policy;
+	enum rk__stage stage;
+	char error[RK_SERVER_ERROR_LEN];
+	int failed;			/* negative errno of FAILED */
+	uint64_t started_s;
+	int fuse_fd[RK_MOUNTS_MAX];
+	uint64_t fuse_flags[RK_MOUNTS_MAX];
+
+	unsigned n_children;		/* not reaped yet */
+	struct rk__server *active, *standby;
+	uint32_t generation;		/* of the newest server */
+	uint64_t restarts;
+	struct rk__zygote zygote, spare;
+	struct rk__child *zygote_child, *spare_child;
+	struct rk__child *keeper;
+	struct rk__child *program;	/* rk__supervisor_watch */
+	struct {
+		uv_poll_t poll;
+		int fd;			/* -1: not waiting for it */
+		bool ready;
+		uint32_t idle_deaths;
+		uint64_t applied;	/* at its last death */
+	} keeper_ready;
+
+	uv_async_t death;		/* sent by the watcher */
+	pthread_t watcher;
+	_Atomic bool watching;
+	uv_timer_t standby_timer, backoff_timer, keeper_timer;
+	uv_timer_t tick, flush, drain;
+	struct {
+		uint64_t value, since_ns;
+	} progress;
+	struct {
+		uv_poll_t poll;
+		int fd;			/* timerfd, -1: off */
+		uint64_t kills, recovered, at_ns;
+		uint64_t *sample;
+		size_t n, room;
+	} kill;
+
+	struct {
+		uv_poll_t poll;
+		int fd;
+		char path[108];
+		struct rk__client *channel[RK_CHANNELS_MAX];
+		struct rk__client *clients;	/* all connections */
+		unsigned n_clients, n_channels;
+		uint32_t next;		/* channel to try first */
+		bool open;
+	} control;
+
+	rk__unmount_fn *unmount;
+	void *unmount_ctx;
+	uv_work_t work;
+	int unmount_result;
+	bool unmounting;		/* the thread runs */
+	bool unmount_lazy;
+	bool unmounted;
+	bool owner_stops;		/* not just a client: EBUSY won't do */
+	bool clean;			/* everything is in the image */
+
+	bool program_ended;
+	int *program_status;
+	struct rk__signal signal[RK_SIGNALS_MAX];
+	unsigned n_signals;
+};
+
+uint64_t rk__now_ns(void);
+/* Asks the policy and does what it says. */
+void rk__supervisor_event(struct rk__supervisor *s,
+			  const struct rk__policy_event *e);
+/* The active server died; status: of waitpid, -1 if not known. */
+void rk__supervisor_died(struct rk__supervisor *s, int status);
+void rk__supervisor_ready(struct rk__supervisor *s, struct rk__server *v);
+/* Ends everything with this sentence. */
+void rk__supervisor_fail(struct rk__supervisor *s, int error,
+			 const char *sentence);
+/* Frees it after its processes have ended. */
+void rk__supervisor_free(struct rk__supervisor *s);
+
+#endif

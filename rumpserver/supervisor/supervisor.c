@@ -1,0 +1,435 @@
+/*
+ * supervisor.c - starts a family, carries out what the policy decides, and
+ * runs the loop.
+ *
+ * The path from a server's death to its successor is short on purpose: read
+ * the board, ask the policy, name the standby on the board, wake it. The next
+ * standby is forked when the successor says that it serves.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include "gate/fuse.h"
+#include "supervisor/internal.h"
+
+enum { STANDBY_AFTER_MS = 3 };
+
+/* --- carrying out ---------------------------------------------------------- */
+
+void rk__supervisor_fail(struct rk__supervisor *s, int error,
+			 const char *sentence)
+{
+	if (s->stage >= RK_STAGE_FAILED)
+		return;
+	snprintf(s->error, sizeof s->error, "%s", sentence);
+	s->failed = error;
+	s->stage = RK_STAGE_FAILED;
+	/* with the last descriptor of a mount its callers get an error */
+	for (uint32_t i = 0; i < s->config.n_mounts; i++) {
+		if (s->fuse_fd[i] >= 0)
+			close(s->fuse_fd[i]);
+		s->fuse_fd[i] = -1;
+	}
+	if (s->active)
+		rk__child_kill(s->active->child, SIGKILL);
+	if (s->standby)
+		rk__child_kill(s->standby->child, SIGKILL);
+	rk__control_drop_all(s);
+	uv_stop(&s->loop);
+}
+
+static void fail_by_policy(struct rk__supervisor *s)
+{
+	char text[RK_SERVER_ERROR_LEN];
+	const char *why = s->policy.why;
+
+	if (s->policy.why_board) {
+		memcpy(text, s->board->error, sizeof text);
+		text[sizeof text - 1] = 0;
+		why = text[0] ? text : "the server gave up without a reason";
+	}
+	rk__supervisor_fail(s, -EIO, why);
+}
+
+static void take_over(struct rk__supervisor *s, bool one_by_one)
+{
+	static const struct rk__message synced = { .type = RK_MSG_SYNCED };
+	struct rk__board *b = s->board;
+
+	if (s->policy.quarantine) {
+		atomic_store(&b->quarantine_slot, s->policy.quarantine_slot);
+		atomic_store(&b->quarantine_id, s->policy.quarantine_id);
+		atomic_store(&b->quarantine, 1);
+	}
+	if (one_by_one)
+		atomic_store(&b->one_by_one, 1);
+	atomic_store(&b->current_id, 0);
+	atomic_store(&b->cause, RK_CAUSE_NONE);
+	/* a late look at it must not find the predecessor's mark */
+	atomic_store(&b->lock, 0);
+	s->active = s->standby;
+	s->standby = NULL;
+	atomic_store(&b->takeover, s->active->generation);
+	syscall(SYS_futex, &b->takeover, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+	rk__server_send(s->active, &synced, NULL, 0);
+	s->restarts++;
+}
+
+static void no_spawn(struct rk__supervisor *s)
+{
+	struct rk__policy_event e = { .type = RK_EVENT_NO_SPAWN };
+
+	rk__supervisor_event(s, &e);
+}
+
+static void spawn_first(struct rk__supervisor *s)
+{
+	struct rk__server *v = rk__server_create(s, true);
+
+	if (!v) {
+		no_spawn(s);
+		return;
+	}
+	s->standby = v;
+	take_over(s, false);
+	s->restarts--;			/* it restarts nobody */
+}
+
+static void spawn_standby(struct rk__supervisor *s)
+{
+	struct rk__policy_event e = { .type = RK_EVENT_STANDBY_UP };
+
+	uv_timer_stop(&s->standby_timer);
+	if (s->standby || s->stage >= RK_STAGE_STOPPED)
+		return;
+	s->standby = rk__server_create(s, false);
+	if (s->standby)
+		rk__supervisor_event(s, &e);
+	else
+		no_spawn(s);
+}
+
+static void standby_due(uv_timer_t *timer)
+{
+	spawn_standby(timer->data);
+}
+
+static void backoff_over(uv_timer_t *timer)
+{
+	struct rk__policy_event e = { .type = RK_EVENT_TIMER };
+
+	rk__supervisor_event(timer->data, &e);
+}
+
+static void keeper_due(uv_timer_t *timer)
+{
+	struct rk__supervisor *s = timer->data;
+
+	uv_timer_stop(timer);
+	if (s->stage >= RK_STAGE_FAILED)
+		return;
+	if (rk__keeper_start(s, !s->keeper_ready.ready) < 0)
+		rk__supervisor_fail(s, -EAGAIN, "no keeper can be started");
+}
+
+static uint64_t in_ms(uint64_t ns)
+{
+	return (ns + 999999) / 1000000;
+}
+
+/* While nobody serves it is urgent; otherwise the successor comes first. */
+static void schedule_standby(struct rk__supervisor *s, uint64_t delay_ns)
+{
+	if (s->policy.state == RK_POLICY_WAITING && !delay_ns)
+		spawn_standby(s);
+	else
+		uv_timer_start(&s->standby_timer, standby_due,
+			       STANDBY_AFTER_MS + in_ms(delay_ns), 0);
+}
+
+static void tell_stop(struct rk__supervisor *s)
+{
+	static const struct rk__message m = { .type = RK_MSG_STOP };
+
+	rk__server_send(s->active, &m, NULL, 0);
+}
+
+void rk__supervisor_event(struct rk__supervisor *s,
+			  const struct rk__policy_event *e)
+{
+	struct rk__policy_actions a;
+
+	if (s->stage >= RK_STAGE_STOPPED)
+		return;
+	rk__policy_step(&s->policy, e, &a);
+	if (a.what & RK_ACT_TAKEOVER)
+		take_over(s, a.one_by_one);
+	if (a.what & RK_ACT_SPAWN_FIRST)
+		spawn_first(s);
+	if (a.what & RK_ACT_STARTED)
+		s->stage = RK_STAGE_SERVING;
+	if (a.what & RK_ACT_STOP)
+		tell_stop(s);
+	if (a.what & RK_ACT_STOPPED)
+		s->stage = RK_STAGE_STOPPED;
+	if (a.what & RK_ACT_RECOVER)
+		rk__recover_start(s);
+	if (a.what & RK_ACT_TIMER)
+		uv_timer_start(&s->backoff_timer, backoff_over,
+			       in_ms(a.delay_ns), 0);
+	if (a.what & RK_ACT_FAIL)
+		fail_by_policy(s);
+	if (a.what & RK_ACT_SPAWN_STANDBY)
+		schedule_standby(s, a.delay_ns);
+}
+
+void rk__supervisor_died(struct rk__supervisor *s, int status)
+{
+	struct rk__board *b = s->board;
+	struct rk__policy_event e = {
+		.type = RK_EVENT_SERVER_DIED,
+		.cause = atomic_load(&b->cause),
+		.slot = atomic_load(&b->current_slot),
+		.id = atomic_load(&b->current_id),
+		.alone = atomic_load(&b->alone),
+		.progress = atomic_load(&b->ops) + atomic_load(&b->commits),
+		.has_state = atomic_load(&s->log.server->published_seq) > 0,
+	};
+
+	s->active->dead = true;
+	rk__timers_killed(s);
+	/* it may have been too broken to say so itself */
+	if (e.cause == RK_CAUSE_NONE && status >= 0 && WIFSIGNALED(status) &&
+	    WTERMSIG(status) != SIGKILL)
+		e.cause = RK_CAUSE_FAULT;
+	rk__supervisor_event(s, &e);
+}
+
+void rk__supervisor_ready(struct rk__supervisor *s, struct rk__server *v)
+{
+	struct rk__policy_event e = { .type = RK_EVENT_SERVER_READY };
+
+	if (v != s->active || v->dead)
+		return;
+	rk__timers_ready(s);
+	rk__supervisor_event(s, &e);
+	if (uv_is_active((uv_handle_t *)&s->standby_timer) &&
+	    uv_timer_get_due_in(&s->standby_timer) <= STANDBY_AFTER_MS)
+		spawn_standby(s);
+}
+
+/* --- starting -------------------------------------------------------------- */
+
+static int plant_crash(struct rk__board *b, char *error)
+{
+	const char *spec = getenv("RUMP_CRASH"), *skip;
+	char name[64];
+	int point;
+
+	if (!spec || !*spec)
+		return 0;
+	skip = strchr(spec, ':');
+	snprintf(name, sizeof name, "%.*s",
+		 skip ? (int)(skip - spec) : (int)strlen(spec), spec);
+	point = rk__crashpoint_find(name);
+	if (point < 0) {
+		snprintf(error, RK_SERVER_ERROR_LEN,
+			 "RUMP_CRASH: there is no crash point '%s'", name);
+		return -EINVAL;
+	}
+	atomic_store(&b->crash_skip, skip ? strtoul(skip + 1, NULL, 10) : 0);
+	atomic_store(&b->crash_at, point);
+	return 0;
+}
+
+static void init_handles(struct rk__supervisor *s)
+{
+	uv_timer_t *const timer[] = {
+		&s->standby_timer, &s->backoff_timer, &s->keeper_timer,
+		&s->tick, &s->flush, &s->drain,
+	};
+
+	for (size_t i = 0; i < sizeof timer / sizeof *timer; i++) {
+		uv_timer_init(&s->loop, timer[i]);
+		timer[i]->data = s;
+	}
+	uv_timer_start(&s->keeper_timer, keeper_due, 1, 1);
+}
+
+static struct rk__supervisor *make(const struct rk__config *config)
+{
+	struct rk__supervisor *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return NULL;
+	s->config = *config;
+	s->control.fd = s->kill.fd = s->keeper_ready.fd = -1;
+	s->zygote.fd = s->spare.fd = -1;
+	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++)
+		s->fuse_fd[i] = -1;
+	s->started_s = time(NULL);
+	rk__policy_init(&s->policy);
+	return s;
+}
+
+/* What must be there before the loop: no thread exists yet. */
+static int make_family(struct rk__supervisor *s, char *error)
+{
+	int e = rk__views_init(&s->config, &s->views, s->image, error);
+
+	if (e < 0)
+		return e;
+	s->board = s->views.server.board;
+	e = plant_crash(s->board, error);
+	if (!e) {
+		e = rk__log_map(s->views.server.log_fd, 0, &s->log);
+		if (e < 0)
+			snprintf(error, RK_SERVER_ERROR_LEN,
+				 "cannot map the log: %s", strerror(-e));
+	}
+	if (!e)
+		e = rk__zygote_start(&s->views, s->config.driver_dir,
+				     &s->zygote, error);
+	if (!e)
+		return 0;
+	if (s->log.server)
+		rk__log_unmap(&s->log);
+	for (uint32_t i = 0; i < s->config.n_mounts; i++)
+		if (s->image[i].journal_new)
+			unlink(s->image[i].journal);
+	rk__views_finish(&s->views);
+	return e;
+}
+
+static int start_loop(struct rk__supervisor *s, char *error)
+{
+	int e = rk__helpers_start(s, error);
+
+	if (e < 0)
+		return e;
+	e = rk__control_open(s, error);
+	if (e < 0)
+		return e;
+	e = rk__watch_start(s);
+	if (!e)
+		e = rk__timers_start(s);
+	if (e < 0) {
+		snprintf(error, RK_SERVER_ERROR_LEN, "cannot start: %s",
+			 strerror(-e));
+		return e;
+	}
+	while (s->stage == RK_STAGE_STARTING)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	if (s->stage == RK_STAGE_SERVING)
+		return rk__control_listen(s);
+	snprintf(error, RK_SERVER_ERROR_LEN, "%s", s->error);
+	return s->failed;
+}
+
+int rk__supervisor_start(const struct rk__config *config,
+			 struct rk__supervisor **ret, char *error)
+{
+	struct rk__supervisor *s = make(config);
+	int e = s ? make_family(s, error) : -ENOMEM;
+
+	if (!s)
+		snprintf(error, RK_SERVER_ERROR_LEN, "not enough memory");
+	if (e < 0) {
+		free(s);
+		return e;
+	}
+	uv_loop_init(&s->loop);
+	init_handles(s);
+	e = start_loop(s, error);
+	if (e < 0)
+		rk__supervisor_free(s);
+	else
+		*ret = s;
+	return e;
+}
+
+int rk__supervisor_fuse(struct rk__supervisor *s, uint32_t mount, int fd,
+			char *error)
+{
+	struct rk__message m = { .type = RK_MSG_FUSE, .number = mount };
+	const char *no_resend = getenv("RUMP_NO_RESEND");
+	int e = rk__fuse_init(fd, s->config.mount[mount].read_only, &m.a);
+
+	if (e < 0) {
+		snprintf(error, RK_SERVER_ERROR_LEN,
+			 "the kernel's FUSE does not start on %.150s: %s",
+			 s->config.mount[mount].path, strerror(-e));
+		close(fd);
+		return e;
+	}
+	if (no_resend && strcmp(no_resend, "1") == 0)
+		m.a &= ~RK_FUSE_HAS_RESEND;
+	s->fuse_fd[mount] = fd;
+	s->fuse_flags[mount] = m.a;
+	if (s->active)
+		rk__server_send(s->active, &m, &fd, 1);
+	if (s->standby)
+		rk__server_send(s->standby, &m, &fd, 1);
+	return 0;
+}
+
+/* --- running --------------------------------------------------------------- */
+
+static void program_ended(void *ctx, int status)
+{
+	struct rk__supervisor *s = ctx;
+
+	s->program = NULL;
+	s->program_ended = true;
+	*s->program_status = status;
+}
+
+int rk__supervisor_watch(struct rk__supervisor *s, pid_t pid, int *status)
+{
+	s->program_status = status;
+	s->program = rk__child_watch(s, pid, program_ended, s);
+	return s->program ? 0 : -ENOMEM;
+}
+
+static void signalled(uv_signal_t *handle, int sig)
+{
+	struct rk__signal *g = handle->data;
+
+	g->fn(g->ctx, sig);
+}
+
+int rk__supervisor_signal(struct rk__supervisor *s, int sig,
+			  void (*fn)(void *ctx, int sig), void *ctx)
+{
+	struct rk__signal *g = &s->signal[s->n_signals];
+
+	if (s->n_signals == RK_SIGNALS_MAX)
+		return -E2BIG;
+	s->n_signals++;
+	g->fn = fn;
+	g->ctx = ctx;
+	uv_signal_init(&s->loop, &g->handle);
+	g->handle.data = g;
+	return uv_signal_start(&g->handle, signalled, sig);
+}
+
+int rk__supervisor_run(struct rk__supervisor *s, char *error)
+{
+	while (!s->program_ended && s->stage < RK_STAGE_STOPPED)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	if (s->stage != RK_STAGE_FAILED)
+		return 0;
+	snprintf(error, RK_SERVER_ERROR_LEN, "%s", s->error);
+	return s->failed;
+}
+
+const char *rk__supervisor_socket(const struct rk__supervisor *s)
+{
+	return s->control.path;
+}
