@@ -16,15 +16,6 @@
 #include <unistd.h>
 #include "core/loop.h"
 
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
 static const int allowed[] = {
 	/* gates: fuse, sockets of clients, doorbells; control messages */
 	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(readv),
@@ -77,7 +68,7 @@ int rk__server_sandbox(void)
 	scmp_filter_ctx ctx;
 	int r = drop_privileges();
 
-	if (r < 0 || SANITIZED)		/* their run-time opens files as it likes */
+	if (r < 0 || RK_SANITIZED)		/* their run-time opens files as it likes */
 		return r;
 	ctx = seccomp_init(SCMP_ACT_TRAP);
 	if (!ctx)

@@ -20,6 +20,16 @@ enum {
 	RK_SERVER_ERROR_LEN = 256,
 };
 
+/* Sanitizers' run-times make system calls of their own: no seccomp filter. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define RK_SANITIZED 1
+#else
+#define RK_SANITIZED 0
+#endif
+
 /* Global slot numbers: every place where a request can stand has one, so that
  * core can record the id of the last request of it that was committed. */
 #define RK_SLOT_FUSE(mount, i)	((mount) * RK_FUSE_SLOTS + (i))
