@@ -60,8 +60,6 @@ static int open_device(char *error)
 	if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
 		return fail(error, -errno, "this system has no FUSE: /dev/fuse "
 			    "is missing (modprobe fuse)");
-	if (errno == EACCES || errno == EPERM)
-		return fail(error, -errno, "no permission to open /dev/fuse");
 	return fail(error, -errno, "/dev/fuse: %s", strerror(errno));
 }
 
@@ -159,8 +157,9 @@ static void helper_options(char *o, const char *source, bool read_only,
 static int helper_failed(int r, const char *said, const char *dir, char *error)
 {
 	if (r == -ENOENT)
-		return fail(error, -EPERM, "only root may mount on %s, or "
-			    "fusermount3, which is not installed", dir);
+		return fail(error, -EPERM, "no permission to mount on %s, and "
+			    "fusermount3, which has it, is not installed",
+			    dir);
 	if (*said)
 		return fail(error, -EPERM, "%s", said);
 	return fail(error, r < 0 ? r : -EPERM, "fusermount3 failed on %s", dir);
@@ -198,14 +197,17 @@ int rk__fuse_mount(const char *dir, const char *source, bool read_only,
 	if (r < 0)
 		return r;
 	fd = open_device(error);
-	if (fd < 0)
+	/* The helper may where we may not. */
+	if (fd < 0 && fd != -EACCES)
 		return fd;
-	r = mount_directly(fd, dir, source, read_only, allow_other);
+	r = fd < 0 ? -EPERM :
+		mount_directly(fd, dir, source, read_only, allow_other);
 	if (r == 0) {
 		*ret_fd = fd;
 		return 0;
 	}
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	if (r == -ENODEV)
 		return fail(error, r, "this kernel has no FUSE");
 	if (r != -EPERM)
