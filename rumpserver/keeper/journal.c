@@ -195,9 +195,11 @@ static int visit(const struct rk__journal *j, const struct rk__journal_tx *tx,
 static int read_head(struct rk__journal *j)
 {
 	struct rk__journal_head h;
+	struct rk__journal_tx first;
 	int r = rk__device_read(j->fd, &h, sizeof h, 0);
-	struct stat st;
 
+	if (r == 0)
+		r = rk__device_read(j->fd, &first, sizeof first, RK_PAGE);
 	if (r < 0)
 		return r;
 	if (h.magic == RK_JOURNAL_MAGIC && h.check == head_check(&h)) {
@@ -209,9 +211,7 @@ static int read_head(struct rk__journal *j)
 		return 0;
 	}
 	/* The head was durable before anything was put behind it. */
-	if (fstat(j->fd, &st) < 0)
-		return -errno;
-	if (st.st_size > RK_PAGE)
+	if (first.magic == RK_JOURNAL_TX_MAGIC)
 		return -EMEDIUMTYPE;
 	j->epoch = 1;
 	return write_head(j);
