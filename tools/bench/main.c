@@ -1,0 +1,96 @@
+/*
+ * main.c - rump-bench: measures one row. See tools/bench/run, which starts the
+ * servers and makes the table.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "bench.h"
+
+struct bench bench = { .rounds = 7, .volume = "/vol" };
+
+static const char usage[] =
+"rump-bench [-q] [-r ROUNDS] [-v VOLUME] ROW [ARGUMENTS]\n"
+"rows, with $RUMP_SOCKET:\n"
+"	null, null_one_core, ring, commit, memory\n"
+"	pread_library NATIVE, pread_mount MOUNT NATIVE\n"
+"	create MOUNT NATIVE FUSE2FS, sequential MOUNT NATIVE FUSE2FS\n"
+"		(directories; \"-\" leaves a side out)\n"
+"	kill NAME CLIENTS FILES\n"
+"	first\n"
+"and without:\n"
+"	start PROGRAM ARGUMENTS: runs a program in which `first` is asked\n";
+
+
+static _Noreturn void usage_and_exit(void)
+{
+	fputs(usage, stderr);
+	exit(2);
+}
+
+static _Noreturn void start_program(char **a)
+{
+	char ns[32];
+
+	snprintf(ns, sizeof(ns), "%llu", (unsigned long long)now_ns());
+	setenv("RUMP_BENCH_START", ns, 1);
+	execvp(a[0], a);
+	die(a[0], errno);
+}
+
+static void run_row(int n, char **a)
+{
+	if (!strcmp(a[0], "null"))
+		row_null();
+	else if (!strcmp(a[0], "null_one_core"))
+		row_null_one_core();
+	else if (!strcmp(a[0], "ring"))
+		row_ring();
+	else if (!strcmp(a[0], "commit"))
+		row_commit();
+	else if (!strcmp(a[0], "memory"))
+		row_memory();
+	else if (!strcmp(a[0], "pread_library") && n == 2)
+		row_pread_library(a[1]);
+	else if (!strcmp(a[0], "pread_mount") && n == 3)
+		row_pread_mount(a[1], a[2]);
+	else if (!strcmp(a[0], "create") && n == 4)
+		row_create(a[1], a[2], a[3]);
+	else if (!strcmp(a[0], "sequential") && n == 4)
+		row_sequential(a[1], a[2], a[3]);
+	else if (!strcmp(a[0], "kill") && n == 4)
+		row_kill(a[1], (unsigned)atoi(a[2]), (unsigned)atoi(a[3]));
+	else if (!strcmp(a[0], "first"))
+		row_first();
+	else
+		usage_and_exit();
+}
+
+int main(int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "+qr:v:")) != -1) {
+		switch (c) {
+		case 'q': bench.quick = true; break;
+		case 'r': bench.rounds = (unsigned)atoi(optarg); break;
+		case 'v':
+			snprintf(bench.volume, sizeof(bench.volume), "%s",
+				 optarg);
+			break;
+		default:
+			usage_and_exit();
+		}
+	}
+	if (optind == argc || !bench.rounds || bench.rounds > ROUNDS_MAX)
+		usage_and_exit();
+	if (!strcmp(argv[optind], "start") && optind + 1 < argc)
+		start_program(argv + optind + 1);
+	/* Rows that compare directories alone need no server. */
+	if (rk_socket_path(NULL, bench.socket, sizeof(bench.socket)) < 0)
+		bench.socket[0] = '\0';
+	run_row(argc - optind, argv + optind);
+	return 0;
+}

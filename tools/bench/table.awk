@@ -1,0 +1,117 @@
+# table.awk - from the lines of rump-bench (row|side|median|least|most|unit|
+# note) to the table and, with -v json=FILE, to JSON.
+
+/^#/ { left_out[++n_left] = substr($0, 3); next }
+NF >= 6 {
+	m[$1, $2] = $3; low[$1, $2] = $4; high[$1, $2] = $5
+	unit[$1, $2] = $6; note[$1, $2] = $7
+	line[++n_lines] = $1 SUBSEP $2
+}
+
+function has(row, side) { return (row, side) in m }
+
+function human(v, u)
+{
+	if (u == "ns")
+		return v < 1000 ? sprintf("%.1f ns", v) :
+			v < 1e6 ? sprintf("%.2f us", v / 1e3) :
+			v < 1e9 ? sprintf("%.2f ms", v / 1e6) :
+			sprintf("%.2f s", v / 1e9)
+	if (u == "bytes")
+		return sprintf("%.2f MB", v / 1e6)
+	return sprintf("%.1f", v)
+}
+
+function quoted(s)
+{
+	gsub(/\\/, "\\\\", s)
+	gsub(/"/, "\\\"", s)
+	return "\"" s "\""
+}
+
+# One line of the table. limit "" : only reported.
+function show(what, text, value, limit, limit_text, detail,   met)
+{
+	met = limit == "" ? "-" : value <= limit ? "met" : "NOT MET"
+	printf "%-46s %12s  %-10s %-8s %s\n", what, text,
+		limit == "" ? "report" : limit_text, met, detail
+	verdict[++n_verdicts] = sprintf("{\"what\":%s,\"value\":%.6g,\"target\":%s,\"met\":%s}",
+		quoted(what), value, limit == "" ? "null" : limit,
+		limit == "" ? "null" : value <= limit ? "true" : "false")
+}
+
+function ratio(what, row, ref, limit,   r)
+{
+	if (!has(row, "rump") || !has(row, ref))
+		return
+	r = m[row, "rump"] / m[row, ref]
+	show(what, sprintf("%.3f", r), r, limit, "<= " limit,
+		human(m[row, "rump"], "ns") " to " human(m[row, ref], "ns"))
+}
+
+function plain(what, row, side, limit, limit_text)
+{
+	if (has(row, side))
+		show(what, human(m[row, side], unit[row, side]), m[row, side],
+			limit, limit_text,
+			human(low[row, side], unit[row, side]) " to " \
+			human(high[row, side], unit[row, side]))
+}
+
+END {
+	printf "\n%-46s %12s  %-10s %-8s %s\n", "what", "figure", "target",
+		"", "detail"
+	ratio("null op, two cores / getppid", "null", "native", 2.0)
+	ratio("null op, one core / pipe round trip", "null_one_core", "native", 1.2)
+	ratio("64 null ops in flight, each / getppid", "ring", "native", 0.5)
+	ratio("pread 4 KiB, library / native", "pread_library", "native", 2.0)
+	ratio("pread 4 KiB, mount / native", "pread_mount", "native", 1.2)
+	ratio("create, write, close, unlink / fuse2fs", "create", "fuse2fs", 0.15)
+	ratio("create, write, close, unlink / native", "create", "native", "")
+	plain("commit of an ext4 create, in the server", "commit", "rump", 15000, "<= 15 us")
+	plain("  pages per commit", "commit", "pages per commit", "", "")
+	plain("  blocks per commit", "commit", "blocks per commit", "", "")
+	ratio("256 MiB written and read / fuse2fs", "sequential", "fuse2fs", 0.5)
+	ratio("  written / fuse2fs", "sequential_write", "fuse2fs", "")
+	ratio("  read / fuse2fs", "sequential_read", "fuse2fs", "")
+	ratio("256 MiB written and read / native", "sequential", "native", "")
+	plain("kill to next answer, p50", "kill_1", "p50", 500000, "<= 0.5 ms")
+	plain("kill to next answer, p99", "kill_1", "p99", 3000000, "<= 3 ms")
+	plain("  with 64 MiB of RM, p50", "kill_64m", "p50", 500000, "<= 0.5 ms")
+	plain("  with 64 MiB of RM, p99", "kill_64m", "p99", 3000000, "<= 3 ms")
+	plain("  with 1,000 clients, 10,000 files, p50", "kill_many", "p50", "", "")
+	plain("  with 1,000 clients, 10,000 files, p99", "kill_many", "p99", "", "")
+	plain("start to first answer", "start", "rump", 10900000, "<= 10.9 ms")
+	plain("memory of the server process", "memory", "rump", 1500000, "<= 1.5 MB")
+	plain("memory of the whole family", "memory", "family", "", "")
+
+	print "\nplaces:"
+	for (i = 1; i <= n_lines; i++) {
+		split(line[i], k, SUBSEP)
+		if (note[k[1], k[2]] != "")
+			printf "  %-18s %-24s %s\n", k[1], k[2], note[k[1], k[2]]
+	}
+	for (i = 1; i <= n_left; i++)
+		print "not measured: " left_out[i]
+	if (quick)
+		print "a quick run: the figures mean nothing"
+
+	if (json == "")
+		exit
+	printf "{\"kernel\":%s,\"cores\":%d,\"quick\":%s,\n\"lines\":[", quoted(kernel),
+		cores, quick ? "true" : "false" >json
+	for (i = 1; i <= n_lines; i++) {
+		split(line[i], k, SUBSEP)
+		printf "%s\n{\"row\":%s,\"side\":%s,\"median\":%s,\"least\":%s,\"most\":%s,\"unit\":%s,\"note\":%s}",
+			i > 1 ? "," : "", quoted(k[1]), quoted(k[2]), m[line[i]],
+			low[line[i]], high[line[i]], quoted(unit[line[i]]),
+			quoted(note[line[i]]) >json
+	}
+	printf "],\n\"table\":[" >json
+	for (i = 1; i <= n_verdicts; i++)
+		printf "%s\n%s", i > 1 ? "," : "", verdict[i] >json
+	printf "],\n\"left_out\":[" >json
+	for (i = 1; i <= n_left; i++)
+		printf "%s%s", i > 1 ? "," : "", quoted(left_out[i]) >json
+	print "]}" >json
+}
