@@ -12,5 +12,7 @@ bool rk__lock_conflicts(const struct rk__lock *l,
 /* May be repeated. Where memory is short a wait goes unrecorded, and a
  * deadlock undetected. */
 void rk__lock_wait_begin(uint32_t vnode, const struct rk__lock_request *r);
+/* An owner is gone, and with it all that waits for it. */
+void rk__lock_wait_end_all(uint64_t owner);
 
 #endif

@@ -74,6 +74,20 @@ void rk__lock_wait_end(uint32_t vnode, const struct rk__lock_request *r)
 	free(w);
 }
 
+void rk__lock_wait_end_all(uint64_t owner)
+{
+	struct wait **at = bucket_of(owner), *w;
+
+	while ((w = *at)) {
+		if (w->request.owner == owner) {
+			*at = w->next;
+			free(w);
+		} else {
+			at = &w->next;
+		}
+	}
+}
+
 void rk__lock_restart(void)
 {
 	struct wait *w;

@@ -1,0 +1,303 @@
+/*
+ * sys_io.c - the bytes of open files, and directories as streams of entries.
+ */
+#include <string.h>
+#include <unistd.h>
+#include "sys.h"
+
+static int64_t read_at(struct rk__call *c, const struct rk__ofd *o, void *buf,
+		       uint64_t count, int64_t offset)
+{
+	int64_t n;
+
+	if (o->flags & O_DIRECTORY)
+		return -EISDIR;
+	if (offset < 0)
+		return -EINVAL;
+	n = rk__vfs_read(rk__ofd_node(o), buf, count, (uint64_t)offset);
+	c->out_len = n < 0 ? 0 : (uint32_t)n;
+	return n;
+}
+
+int64_t rk__sys_read(struct rk__call *c, struct op_read *a)
+{
+	struct rk__ofd *o = rk__fd(c->proc, a->fd);
+	int64_t n;
+
+	if (!o || !rk__ofd_reads(o))
+		return -EBADF;
+	n = read_at(c, o, a->buf, a->count, o->offset);
+	if (n > 0)
+		rk__ofd_set_offset(o, o->offset + n);
+	return n;
+}
+
+int64_t rk__sys_pread(struct rk__call *c, struct op_pread *a)
+{
+	const struct rk__ofd *o = rk__fd(c->proc, a->fd);
+
+	if (!o || !rk__ofd_reads(o))
+		return -EBADF;
+	return read_at(c, o, a->buf, a->count, a->offset);
+}
+
+int64_t rk__sys_write(struct rk__call *c, struct op_write *a)
+{
+	struct rk__ofd *o = rk__fd(c->proc, a->fd);
+	uint64_t at = 0;
+	int64_t n;
+
+	if (!o || !rk__ofd_writes(o))
+		return -EBADF;
+	n = rk__vfs_write(&c->cred, rk__ofd_node(o), a->buf, a->count,
+			  (uint64_t)o->offset, o->flags & O_APPEND, &at);
+	if (n > 0)
+		rk__ofd_set_offset(o, (int64_t)at + n);
+	return n;
+}
+
+/* O_APPEND wins over the offset, as it does on Linux. */
+int64_t rk__sys_pwrite(struct rk__call *c, struct op_pwrite *a)
+{
+	const struct rk__ofd *o = rk__fd(c->proc, a->fd);
+
+	if (!o || !rk__ofd_writes(o))
+		return -EBADF;
+	if (a->offset < 0)
+		return -EINVAL;
+	return rk__vfs_write(&c->cred, rk__ofd_node(o), a->buf, a->count,
+			     (uint64_t)a->offset, o->flags & O_APPEND, NULL);
+}
+
+/* --- offsets ------------------------------------------------------------------ */
+
+static int64_t seek_data(const struct rk__ofd *o, int64_t offset, bool hole)
+{
+	uint64_t at;
+	int r;
+
+	if (o->flags & O_DIRECTORY)
+		return -EINVAL;
+	if (offset < 0)
+		return -ENXIO;
+	r = rk__vfs_seek(rk__ofd_node(o), (uint64_t)offset, hole, &at);
+	return r < 0 ? r : (int64_t)at;
+}
+
+int64_t rk__sys_seek_data(struct rk__call *c, struct op_seek_data *a)
+{
+	const struct rk__ofd *o = rk__call_ofd(c, a->fd);
+
+	if (!o)
+		return -EBADF;
+	if (a->whence != SEEK_DATA && a->whence != SEEK_HOLE)
+		return -EINVAL;
+	return seek_data(o, a->offset, a->whence == SEEK_HOLE);
+}
+
+static int64_t plus(int64_t base, int64_t offset)
+{
+	int64_t sum;
+
+	if (__builtin_add_overflow(base, offset, &sum))
+		return -EOVERFLOW;
+	return sum < 0 ? -EINVAL : sum;
+}
+
+static int64_t seek_to(const struct rk__ofd *o, int64_t offset, uint32_t whence)
+{
+	struct rk_stat st;
+	int r;
+
+	switch (whence) {
+	case SEEK_SET:
+		/* A directory's offset is a cookie of its driver, any number. */
+		if (o->flags & O_DIRECTORY)
+			return offset < 0 ? -EINVAL : offset;
+		return plus(0, offset);
+	case SEEK_CUR:
+		return plus(o->offset, offset);
+	case SEEK_END:
+		if (o->flags & O_DIRECTORY)
+			return -EINVAL;
+		r = rk__vfs_getattr(rk__ofd_node(o), &st);
+		return r < 0 ? r : plus((int64_t)st.size, offset);
+	case SEEK_DATA:
+	case SEEK_HOLE:
+		return seek_data(o, offset, whence == SEEK_HOLE);
+	default:
+		return -EINVAL;
+	}
+}
+
+int64_t rk__sys_lseek(struct rk__call *c, struct op_lseek *a)
+{
+	struct rk__ofd *o = rk__call_ofd(c, a->fd);
+	int64_t to;
+
+	if (!o)
+		return -EBADF;
+	to = seek_to(o, a->offset, a->whence);
+	if (to >= 0)
+		rk__ofd_set_offset(o, to);
+	return to;
+}
+
+/* --- sizes ---------------------------------------------------------------------- */
+
+static int64_t set_size(struct rk__call *c, struct rk__node n, int64_t length)
+{
+	const struct rk_setattr set = {
+		.valid = RK_SET_SIZE,
+		.size = (uint64_t)length,
+	};
+	struct rk_stat st;
+
+	return rk__call_stage(c, rk__vfs_setattr(&c->cred, n, &set, &st));
+}
+
+int64_t rk__sys_ftruncate(struct rk__call *c, struct op_ftruncate *a)
+{
+	const struct rk__ofd *o = rk__call_ofd(c, a->fd);
+
+	if (!o)
+		return -EBADF;
+	if (a->length < 0 || !rk__ofd_writes(o))
+		return -EINVAL;
+	return set_size(c, rk__ofd_node(o), a->length);
+}
+
+int64_t rk__sys_truncate(struct rk__call *c, struct op_truncate *a)
+{
+	struct rk__walked w;
+	int r;
+
+	if (a->length < 0)
+		return -EINVAL;
+	r = rk__call_walk(c, RK_AT_FDCWD, a->path, RK_WALK_FOLLOW, &w);
+	if (r == 0 && !S_ISREG(w.st.mode))
+		r = S_ISDIR(w.st.mode) ? -EISDIR : -EINVAL;
+	if (r == 0)
+		r = rk__vfs_access(&c->cred, &w.st, W_OK);
+	return r < 0 ? r : set_size(c, w.node, a->length);
+}
+
+int64_t rk__sys_fallocate(struct rk__call *c, struct op_fallocate *a)
+{
+	const struct rk__ofd *o = rk__fd(c->proc, a->fd);
+
+	if (!o || !rk__ofd_writes(o))
+		return -EBADF;
+	if (a->offset < 0 || a->length <= 0)
+		return -EINVAL;
+	return rk__call_stage(c, rk__vfs_fallocate(&c->cred, rk__ofd_node(o),
+			      a->mode, (uint64_t)a->offset,
+			      (uint64_t)a->length));
+}
+
+/* Offset -1: the descriptor's own, which moves on. */
+int64_t rk__sys_copy_file_range(struct rk__call *c,
+				struct op_copy_file_range *a)
+{
+	struct rk__ofd *in = rk__fd(c->proc, a->fd_in);
+	struct rk__ofd *out = rk__fd(c->proc, a->fd_out);
+	int64_t from = a->off_in, to = a->off_out, n;
+
+	if (!in || !out || !rk__ofd_reads(in) || !rk__ofd_writes(out) ||
+	    (out->flags & O_APPEND))
+		return -EBADF;
+	if (a->flags || from < -1 || to < -1)
+		return -EINVAL;
+	from = from < 0 ? in->offset : from;
+	to = to < 0 ? out->offset : to;
+	/* Longer ones come in pieces: say what fits, and no more. */
+	if (a->count > RK_IO_MAX)
+		a->count = RK_IO_MAX;
+	n = rk__vfs_copy(&c->cred, rk__ofd_node(in), (uint64_t)from,
+			 rk__ofd_node(out), (uint64_t)to, a->count);
+	if (n <= 0)
+		return n;
+	if (a->off_in < 0)
+		rk__ofd_set_offset(in, from + n);
+	if (a->off_out < 0)
+		rk__ofd_set_offset(out, to + n);
+	return n;
+}
+
+/* --- directories ---------------------------------------------------------------- */
+
+struct listing {
+	uint8_t *at, *end;
+	uint64_t cookie;
+	bool full;
+};
+
+static int add_entry(void *arg, const char *name, size_t len, uint64_t ino,
+		     uint8_t dt_type, uint64_t cookie)
+{
+	struct listing *l = arg;
+	size_t size = (sizeof(struct rk_dirent) + len + 1 + 7) & ~7ul;
+	struct rk_dirent *d = (struct rk_dirent *)l->at;
+
+	if (len > RK_NAME_LEN_MAX)
+		return 0;
+	if (size > (size_t)(l->end - l->at)) {
+		l->full = true;
+		return 1;
+	}
+	memset(d, 0, size);
+	d->ino = ino;
+	d->cookie = cookie;
+	d->reclen = (uint16_t)size;
+	d->type = dt_type;
+	d->namelen = (uint8_t)len;
+	memcpy(d->name, name, len);
+	l->at += size;
+	l->cookie = cookie;
+	return 0;
+}
+
+int64_t rk__sys_getdents(struct rk__call *c, struct op_getdents *a)
+{
+	struct rk__ofd *o = rk__call_ofd(c, a->fd);
+	struct listing l = {.at = a->buf};
+	int r;
+
+	if (!o)
+		return -EBADF;
+	if (!(o->flags & O_DIRECTORY))
+		return -ENOTDIR;
+	l.end = l.at + a->size;
+	l.cookie = (uint64_t)o->offset;
+	r = rk__vfs_readdir(rk__ofd_node(o), l.cookie, add_entry, &l);
+	if (r < 0)
+		return r;
+	c->out_len = (uint32_t)(l.at - (uint8_t *)a->buf);
+	if (c->out_len == 0 && l.full)
+		return -EINVAL;
+	rk__ofd_set_offset(o, (int64_t)l.cookie);
+	return c->out_len;
+}
+
+/* --- durability ----------------------------------------------------------------- */
+
+static int64_t flush(struct rk__call *c)
+{
+	c->outcome = rk__serve_fsync(c->handle);
+	return c->handle->result;
+}
+
+int64_t rk__sys_fsync(struct rk__call *c, struct op_fsync *a)
+{
+	return rk__call_ofd(c, a->fd) ? flush(c) : -EBADF;
+}
+
+int64_t rk__sys_fdatasync(struct rk__call *c, struct op_fdatasync *a)
+{
+	return rk__call_ofd(c, a->fd) ? flush(c) : -EBADF;
+}
+
+int64_t rk__sys_sync(struct rk__call *c, struct op_sync *a)
+{
+	return flush(c);
+}

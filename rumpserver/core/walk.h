@@ -1,0 +1,49 @@
+/*
+ * walk.h - from a path to a file, for clients that name files by path.
+ *
+ * Clients see each mount at its own absolute path; a path goes to the mount
+ * with the longest one that it begins with. Outside of all mounts is -EXDEV:
+ * another's business. A mount within another is reached by absolute paths, and
+ * left by "..", only.
+ */
+#ifndef RK_WALK_H
+#define RK_WALK_H
+
+#include "request.h"
+#include "vfs.h"
+
+enum {
+	RK_WALK_FOLLOW = 1 << 0,	/* the last component if it is a symlink */
+	RK_WALK_PARENT = 1 << 1,	/* it is enough if its directory is there */
+	RK_WALK_EMPTY = 1 << 2,		/* "" names the starting point */
+};
+
+enum rk__last {
+	RK_LAST_NAME,
+	RK_LAST_DOT,
+	RK_LAST_DOTDOT,
+	RK_LAST_ROOT,			/* no component: a mount's root, or "" */
+};
+
+struct rk__walked {
+	struct rk__node dir;		/* that holds the last component */
+	enum rk__last last;
+	const char *name;		/* in `path`; of RK_LAST_NAME */
+	size_t len;
+	bool slash;			/* slashes follow it */
+	bool found;			/* then: */
+	struct rk__node node;
+	struct rk_stat st;
+	char path[RK_PATH_LEN_MAX];
+};
+
+/* Start: the directory of a relative path, or the file that "" names. With
+ * RK_WALK_PARENT alone a last symlink is never followed, and that slashes
+ * follow what is no directory is left to the caller. */
+int rk__walk(const struct rk__cred *c, struct rk__node start, const char *path,
+	     unsigned flags, struct rk__walked *ret);
+/* The absolute path of a directory as clients see it; returns its length with
+ * the NUL. -ERANGE, -ENOENT (removed). */
+int rk__walk_path(struct rk__node dir, char *buf, size_t size);
+
+#endif
