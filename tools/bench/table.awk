@@ -12,11 +12,14 @@ function has(row, side) { return (row, side) in m }
 
 function human(v, u)
 {
+	if (u == "ns" && v < 1000)
+		return sprintf("%.1f ns", v)
+	if (u == "ns" && v < 1e6)
+		return sprintf("%.2f us", v / 1e3)
+	if (u == "ns" && v < 1e9)
+		return sprintf("%.2f ms", v / 1e6)
 	if (u == "ns")
-		return v < 1000 ? sprintf("%.1f ns", v) :
-			v < 1e6 ? sprintf("%.2f us", v / 1e3) :
-			v < 1e9 ? sprintf("%.2f ms", v / 1e6) :
-			sprintf("%.2f s", v / 1e9)
+		return sprintf("%.2f s", v / 1e9)
 	if (u == "bytes")
 		return sprintf("%.2f MB", v / 1e6)
 	return sprintf("%.1f", v)
@@ -98,20 +101,20 @@ END {
 
 	if (json == "")
 		exit
-	printf "{\"kernel\":%s,\"cores\":%d,\"quick\":%s,\n\"lines\":[", quoted(kernel),
-		cores, quick ? "true" : "false" >json
+	printf("{\"kernel\":%s,\"cores\":%d,\"quick\":%s,\n\"lines\":[",
+		quoted(kernel), cores, (quick ? "true" : "false")) > json
 	for (i = 1; i <= n_lines; i++) {
 		split(line[i], k, SUBSEP)
-		printf "%s\n{\"row\":%s,\"side\":%s,\"median\":%s,\"least\":%s,\"most\":%s,\"unit\":%s,\"note\":%s}",
-			i > 1 ? "," : "", quoted(k[1]), quoted(k[2]), m[line[i]],
-			low[line[i]], high[line[i]], quoted(unit[line[i]]),
-			quoted(note[line[i]]) >json
+		printf("%s\n{\"row\":%s,\"side\":%s,\"median\":%s,\"least\":%s,\"most\":%s,\"unit\":%s,\"note\":%s}",
+			(i > 1 ? "," : ""), quoted(k[1]), quoted(k[2]),
+			m[line[i]], low[line[i]], high[line[i]],
+			quoted(unit[line[i]]), quoted(note[line[i]])) > json
 	}
-	printf "],\n\"table\":[" >json
+	printf("],\n\"table\":[") > json
 	for (i = 1; i <= n_verdicts; i++)
-		printf "%s\n%s", i > 1 ? "," : "", verdict[i] >json
-	printf "],\n\"left_out\":[" >json
+		printf("%s\n%s", (i > 1 ? "," : ""), verdict[i]) > json
+	printf("],\n\"left_out\":[") > json
 	for (i = 1; i <= n_left; i++)
-		printf "%s%s", i > 1 ? "," : "", quoted(left_out[i]) >json
-	print "]}" >json
+		printf("%s%s", (i > 1 ? "," : ""), quoted(left_out[i])) > json
+	print "]}" > json
 }
