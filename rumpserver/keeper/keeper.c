@@ -114,21 +114,24 @@ static int checkpoint(uint64_t longer_than)
 
 static void flush(const struct rk__record_view *v)
 {
+	bool last = v->flags & RK_RECORD_CHECKPOINT;
 	const uint64_t one = 1;
 	int r = atomic_load(&keeper.log.keeper->error);
 
 	for (uint32_t i = 0; i < keeper.family->n_mounts && r == 0; i++)
 		r = rk__store_flush(&keeper.store[i]);
-	/* Durable before anybody hears of it; a checkpoint may take its time
-	 * after that. */
+	/* Who asked for a checkpoint will remove the journals. */
+	if (r == 0 && last)
+		r = checkpoint(0);
+	/* Durable before anybody hears of it; a checkpoint that nobody asked
+	 * for may take its time after that. */
 	if (r == 0)
 		atomic_store(&keeper.log.keeper->flushed_seq, v->seq);
 	else
 		fail(r);
 	(void)!write(keeper.family->keeper_event, &one, sizeof one);
-	if (r == 0)
-		r = checkpoint(v->flags & RK_RECORD_CHECKPOINT ? 0 :
-			       JOURNAL_MAX);
+	if (r == 0 && !last)
+		r = checkpoint(JOURNAL_MAX);
 	if (r < 0)
 		fail(r);
 }
@@ -273,7 +276,7 @@ static int open_all(const struct rk__family *f, bool replay, char *error)
 		r = rk__store_open(&keeper.store[i], d);
 		if (r < 0) {
 			snprintf(error, RK_SERVER_ERROR_LEN,
-				 "cannot open the journal of %s: %s",
+				 "cannot open the journal of %.128s: %s",
 				 f->mount[i].source, strerror(-r));
 			return r;
 		}
