@@ -210,6 +210,18 @@ enum rk__fuse_taken rk__fuse_take(struct rk__fuse *f, unsigned leave,
  * the mark outlives us, so that a successor does not give the lock to somebody
  * who was told EINTR.
  */
+static void end_wait(struct rk__fuse *f, unsigned i)
+{
+	struct rk__fuse_slot *s = &f->slot[i];
+	const struct rk__fuse_op *op = rk__fuse_op(s->request->opcode);
+
+	if (!op || !(op->flags & RK_FUSE_INTERRUPTIBLE))
+		return;
+	atomic_store(&f->inbox->interrupted[i], 1);
+	if (rk__unpark(&s->handle))
+		rk__serve(&s->handle);
+}
+
 static void interrupt(struct rk__fuse *f, const struct rk__fuse_slot *s)
 {
 	const struct fuse_interrupt_in *in = (const void *)(s->request + 1);
@@ -218,21 +230,10 @@ static void interrupt(struct rk__fuse *f, const struct rk__fuse_slot *s)
 	if (s->request->len < sizeof *s->request + sizeof *in)
 		return;
 	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++) {
-		struct rk__fuse_slot *t = &f->slot[i];
-		const struct rk__fuse_op *op;
-
-		if (rk__fuse_held(f, i) != id)
-			continue;
-		op = rk__fuse_op(t->request->opcode);
-		if (!op || !(op->flags & RK_FUSE_INTERRUPTIBLE))
+		if (rk__fuse_held(f, i) == id) {
+			end_wait(f, i);
 			return;
-		atomic_store(&f->inbox->interrupted[i], 1);
-		if (rk__unpark(&t->handle)) {
-			t->handle.result = -EINTR;
-			t->handle.out_len = 0;
-			post(&t->handle);
 		}
-		return;
 	}
 }
 
@@ -252,6 +253,7 @@ void rk__fuse_serve(struct rk__fuse_slot *s)
 		assert(f->n_free_buffer);
 		s->buffer = f->free_buffer[--f->n_free_buffer];
 	}
+	s->waits = false;
 	s->handle = (struct rk__handle){
 		.gate = &fuse_gate,
 		.slot = RK_SLOT_FUSE(f->mount, index_of(s)),
@@ -314,8 +316,9 @@ void rk__fuse_end(struct rk__fuse *f)
 	f->live = false;
 	rk__serve_flush();
 	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
-		if (rk__fuse_held(f, i) && rk__unpark(&f->slot[i].handle))
-			rk__fuse_release(&f->slot[i]);
+		if (rk__fuse_held(f, i))
+			end_wait(f, i);
+	rk__serve_flush();
 	rk__vnode_drop_lookups(f->mount);
 	rk__serve_flush();
 	if (!f->paused)

@@ -64,6 +64,7 @@ struct rk__fuse_slot {
 	struct fuse_in_header *request;	/* in the inbox */
 	uint8_t *buffer;		/* of a large answer, or NULL */
 	bool seen;			/* the kernel has sent it again */
+	bool waits;			/* for a lock; may go on doing so */
 	struct {
 		struct fuse_out_header head;
 		_Alignas(8) uint8_t data[RK_FUSE_OUT_SMALL];

@@ -208,11 +208,17 @@ int rk__fuse_removexattr(struct rk__fuse_call *c)
 /* --- locks ---------------------------------------------------------------------- */
 
 /* The kernel's "to the end" is the largest offset. */
-static void wanted_lock(const struct rk__fuse_call *c,
-			struct rk__lock_request *r)
+static int wanted_lock(const struct rk__fuse_call *c,
+		       struct rk__lock_request *r)
 {
 	const struct fuse_lk_in *in = c->arg;
 	bool whole = in->lk_flags & FUSE_LK_FLOCK;
+
+	if (in->lk.type != F_RDLCK && in->lk.type != F_WRLCK &&
+	    in->lk.type != F_UNLCK)
+		return -EINVAL;
+	if (!whole && (in->lk.start > in->lk.end || in->lk.start > INT64_MAX))
+		return -EINVAL;
 
 	*r = (struct rk__lock_request){
 		.kind = whole ? RK_LOCK_FLOCK : RK_LOCK_POSIX,
@@ -223,6 +229,7 @@ static void wanted_lock(const struct rk__fuse_call *c,
 		.end = whole || in->lk.end >= INT64_MAX ? UINT64_MAX :
 			in->lk.end,
 	};
+	return 0;
 }
 
 int rk__fuse_getlk(struct rk__fuse_call *c)
@@ -230,8 +237,10 @@ int rk__fuse_getlk(struct rk__fuse_call *c)
 	struct fuse_lk_out *out = c->out;
 	struct rk__lock_request want;
 	struct rk_flock found;
+	int r = wanted_lock(c, &want);
 
-	wanted_lock(c, &want);
+	if (r < 0)
+		return r;
 	rk__lock_test(c->vnode, &want, &found);
 	*out = (struct fuse_lk_out){ .lk = {
 		.type = found.type,
@@ -246,36 +255,45 @@ int rk__fuse_getlk(struct rk__fuse_call *c)
 int rk__fuse_setlk(struct rk__fuse_call *c)
 {
 	struct rk__lock_request want;
+	int r = wanted_lock(c, &want);
 
-	wanted_lock(c, &want);
-	return rk__lock_set(c->vnode, &want);
+	return r < 0 ? r : rk__lock_set(c->vnode, &want);
 }
 
 /* Waiting locks must not take the slots that unlocking needs. */
-static bool may_wait(const struct rk__fuse_call *c)
+static bool may_wait(struct rk__fuse_slot *s)
 {
-	const struct rk__fuse *f = c->slot->fuse;
+	if (!s->waits)
+		s->waits = s->fuse->n_free_small >= RK_FUSE_RESERVE;
+	return s->waits;
+}
 
-	return f->n_free_small >= RK_FUSE_RESERVE;
+static bool interrupted(const struct rk__fuse_slot *s)
+{
+	return atomic_load(&s->fuse->inbox->interrupted[s - s->fuse->slot]);
 }
 
 int rk__fuse_setlkw(struct rk__fuse_call *c)
 {
 	struct rk__fuse_slot *s = c->slot;
 	struct rk__lock_request want;
-	int r;
+	int r = wanted_lock(c, &want);
 
-	if (atomic_load(&s->fuse->inbox->interrupted[s - s->fuse->slot]))
-		return -EINTR;
-	wanted_lock(c, &want);
-	r = rk__lock_set(c->vnode, &want);
-	if (r != -EAGAIN)
+	if (r < 0)
 		return r;
-	if (want.kind == RK_LOCK_POSIX &&
-	    rk__lock_would_deadlock(c->vnode, &want))
-		return -EDEADLK;
-	if (!may_wait(c))
-		return -ENOLCK;
+	r = interrupted(s) ? -EINTR : rk__lock_set(c->vnode, &want);
+	if (r == -EAGAIN)
+		r = may_wait(s) ? rk__lock_wait(c->vnode, &want) : -ENOLCK;
+	else if (r == 0)
+		return 0;
+	if (r < 0) {
+		rk__lock_wait_end(c->vnode, &want);
+		return r;
+	}
+	if (r > 0) {
+		c->outcome = RK_STAGE;
+		return 0;
+	}
 	rk__park(&s->handle, rk__lock_key(c->vnode));
 	c->outcome = RK_PARKED;
 	return 0;

@@ -1,0 +1,565 @@
+/*
+ * The FUSE gate against a fake kernel: what is answered to what, that nothing
+ * in a request is believed, and that a request happens once however its server
+ * dies.
+ */
+#include "fuse_fake.h"
+
+static struct fake_answer answer;
+
+TestSuite(fuse, .init = fake_setup);
+
+Test(fuse, lookup_holds_and_forget_drops)
+{
+	struct fuse_forget_in forget = { .nlookup = 2 };
+	struct fuse_entry_out *e = (void *)answer.data;
+	uint64_t node = fake_create("a", &answer);
+
+	cr_assert_neq(node, 0);
+	cr_assert_eq(fake_call(FUSE_LOOKUP, FUSE_ROOT_ID, NULL, 0, "a", 2,
+			       &answer), 0);
+	cr_assert_eq(e->nodeid, node);
+	cr_assert_eq(rk__core->vnode[3].lookups, 2);
+	fake_send(FUSE_FORGET, node, 0, &forget, sizeof forget, NULL, 0);
+	fake_poll();
+	cr_assert_not(fake_receive(&answer), "FORGET has no answer");
+	cr_assert_not(rk__core->vnode[3].used);
+	/* Another file of the same number is not this one. */
+	cr_assert_eq(fake_call(FUSE_LOOKUP, FUSE_ROOT_ID, NULL, 0, "a", 2,
+			       &answer), 0);
+	cr_assert_neq(e->nodeid, node);
+	cr_assert_eq(fake_call(FUSE_READLINK, node, NULL, 0, NULL, 0, &answer),
+		     -ESTALE);
+}
+
+Test(fuse, negative_lookup_is_cached)
+{
+	struct fuse_entry_out *e = (void *)answer.data;
+
+	cr_assert_eq(fake_call(FUSE_LOOKUP, FUSE_ROOT_ID, NULL, 0, "none", 5,
+			       &answer), 0);
+	cr_assert_eq(e->nodeid, 0);
+	cr_assert_eq(e->entry_valid, RK_FUSE_ENTRY_VALID_S);
+}
+
+Test(fuse, batch_forget_is_bounded)
+{
+	struct {
+		struct fuse_batch_forget_in in;
+		struct fuse_forget_one one[2];
+	} b = { .in = { .count = 2 } };
+
+	b.one[0].nodeid = fake_create("a", &answer);
+	b.one[1].nodeid = fake_create("b", &answer);
+	b.one[0].nlookup = b.one[1].nlookup = 1;
+	b.in.count = 3;
+	fake_send(FUSE_BATCH_FORGET, 0, 0, &b, sizeof b, NULL, 0);
+	fake_poll();
+	cr_assert_eq(fake.forgets, 0);
+	b.in.count = 2;
+	fake_send(FUSE_BATCH_FORGET, 0, 0, &b, sizeof b, NULL, 0);
+	fake_poll();
+	cr_assert_eq(fake.forgets, 2);
+}
+
+Test(fuse, every_opcode_checks_its_length)
+{
+	static const uint8_t junk[256];
+
+	for (uint32_t op = 0; op < 80; op++) {
+		const struct rk__fuse_op *o = rk__fuse_op(op);
+
+		if (!o || (o->flags & RK_FUSE_NO_REPLY))
+			continue;
+		for (unsigned len = 0; len < o->in_size; len++)
+			cr_assert_eq(fake_call(op, FUSE_ROOT_ID, junk, len,
+					       NULL, 0, &answer), -EINVAL,
+				     "%s takes %u bytes", o->name, len);
+		if (o->names)
+			cr_assert_eq(fake_call(op, FUSE_ROOT_ID, junk,
+					       o->in_size, "xx", 2, &answer),
+				     -EINVAL, "%s: name without end", o->name);
+	}
+	cr_assert_eq(fake_call(FUSE_IOCTL, FUSE_ROOT_ID, junk, 64, NULL, 0,
+			       &answer), -ENOSYS);
+	cr_assert_eq(fake_call(9999, FUSE_ROOT_ID, junk, 64, NULL, 0, &answer),
+		     -ENOSYS);
+}
+
+Test(fuse, create_of_what_is_there)
+{
+	struct fuse_create_in in = { .mode = 0644 };
+	uint64_t node = fake_create("a", &answer);
+
+	cr_assert_eq(fake_create("a", &answer), node);
+	cr_assert_eq(fake.creates, 1);
+	in.flags = O_EXCL;
+	cr_assert_eq(fake_call(FUSE_CREATE, FUSE_ROOT_ID, &in, sizeof in, "a",
+			       2, &answer), -EEXIST);
+}
+
+Test(fuse, data_goes_and_comes)
+{
+	static uint8_t data[100000];
+	struct fuse_write_in w = { .offset = 5, .size = sizeof data };
+	struct fuse_read_in r = { .offset = 5, .size = 128 << 10 };
+	uint64_t node = fake_create("a", &answer);
+
+	memset(data, 'x', sizeof data);
+	cr_assert_eq(fake_call(FUSE_WRITE, node, &w, sizeof w, data,
+			       sizeof data, &answer), 0);
+	cr_assert_eq(((struct fuse_write_out *)answer.data)->size, sizeof data);
+	cr_assert_eq(fake_call(FUSE_READ, node, &r, sizeof r, NULL, 0, &answer),
+		     0);
+	cr_assert_eq(answer.head.len, sizeof answer.head + sizeof data);
+	cr_assert_eq(memcmp(answer.data, data, sizeof data), 0);
+	w.size--;
+	cr_assert_eq(fake_call(FUSE_WRITE, node, &w, sizeof w, data,
+			       sizeof data, &answer), -EINVAL);
+	r.size = RK_FUSE_MAX_WRITE + 1;
+	cr_assert_eq(fake_call(FUSE_READ, node, &r, sizeof r, NULL, 0, &answer),
+		     -EINVAL);
+}
+
+Test(fuse, more_writes_than_big_slots)
+{
+	static uint8_t data[8192];
+	struct fuse_write_in w = { .size = sizeof data };
+	uint64_t node = fake_create("a", &answer);
+
+	for (unsigned i = 0; i < 3 * RK_FUSE_BIG_SLOTS; i++)
+		fake_send(FUSE_WRITE, node, 0, &w, sizeof w, data, sizeof data);
+	fake_poll();
+	for (unsigned i = 0; i < 3 * RK_FUSE_BIG_SLOTS; i++)
+		cr_assert(fake_receive(&answer) && answer.head.error == 0);
+	cr_assert_eq(rk__fuse_of(0)->n_free_big, RK_FUSE_BIG_SLOTS);
+}
+
+Test(fuse, more_reads_than_buffers)
+{
+	struct fuse_read_in r = { .size = 100 };
+	uint64_t node = fake_create("a", &answer);
+
+	for (unsigned i = 0; i < 3 * RK_FUSE_BUFFERS; i++)
+		fake_send(FUSE_READ, node, 0, &r, sizeof r, NULL, 0);
+	fake_poll();
+	for (unsigned i = 0; i < 3 * RK_FUSE_BUFFERS; i++)
+		cr_assert(fake_receive(&answer) && answer.head.error == 0);
+	cr_assert_eq(rk__fuse_of(0)->n_free_buffer, RK_FUSE_BUFFERS);
+}
+
+Test(fuse, stages_and_set_id_bits)
+{
+	struct fuse_setattr_in in = { .valid = FATTR_SIZE | FATTR_KILL_SUIDGID,
+				      .size = 10 };
+	uint64_t node = fake_create("a", &answer);
+
+	fake.file[3].size = 100000;
+	fake.file[3].mode |= 06010;
+	cr_assert_eq(fake_call(FUSE_SETATTR, node, &in, sizeof in, NULL, 0,
+			       &answer), 0);
+	cr_assert_eq(fake.file[3].size, 10);
+	cr_assert_eq(((struct fuse_attr_out *)answer.data)->attr.mode & 07777,
+		     0654);
+}
+
+Test(fuse, directories_are_listed_in_pieces)
+{
+	struct fuse_read_in in = { .size = 100 };
+	unsigned n = 0;
+
+	fake_create("one", &answer);
+	fake_create("three-three-three", &answer);
+	for (;;) {
+		uint32_t len;
+
+		cr_assert_eq(fake_call(FUSE_READDIR, FUSE_ROOT_ID, &in,
+				       sizeof in, NULL, 0, &answer), 0);
+		len = answer.head.len - sizeof answer.head;
+		if (!len)
+			break;
+		for (uint32_t at = 0; at < len;) {
+			struct fuse_dirent *d = (void *)(answer.data + at);
+
+			n++;
+			in.offset = d->off;
+			at += FUSE_DIRENT_SIZE(d);
+		}
+	}
+	cr_assert_eq(n, 4);
+	in.size = 8;
+	in.offset = 0;
+	cr_assert_eq(fake_call(FUSE_READDIR, FUSE_ROOT_ID, &in, sizeof in,
+			       NULL, 0, &answer), -EINVAL);
+}
+
+Test(fuse, readdirplus_holds_what_it_gives)
+{
+	struct fuse_read_in in = { .size = 4096 };
+	struct fuse_direntplus *p = (void *)answer.data;
+
+	fake_create("a", &answer);
+	cr_assert_eq(fake_call(FUSE_READDIRPLUS, FUSE_ROOT_ID, &in, sizeof in,
+			       NULL, 0, &answer), 0);
+	cr_assert_eq(p->entry_out.nodeid, 0, "no reference of .");
+	p = (void *)(answer.data + 2 * FUSE_DIRENTPLUS_SIZE(p));
+	cr_assert_eq(p->dirent.name[0], 'a');
+	cr_assert_eq(p->entry_out.attr.ino, 3);
+	cr_assert_eq(rk__core->vnode[3].lookups, 2);
+}
+
+Test(fuse, extended_attributes)
+{
+	struct fuse_getxattr_in get = { .size = 0 };
+	struct fuse_setxattr_in set = { .size = 5 };
+	uint64_t node = fake_create("a", &answer);
+
+	cr_assert_eq(fake_call(FUSE_GETXATTR, node, &get, sizeof get, "user.a",
+			       7, &answer), 0);
+	cr_assert_eq(((struct fuse_getxattr_out *)answer.data)->size, 5);
+	get.size = 100;
+	cr_assert_eq(fake_call(FUSE_GETXATTR, node, &get, sizeof get, "user.a",
+			       7, &answer), 0);
+	cr_assert_eq(answer.head.len, sizeof answer.head + 5);
+	cr_assert_eq(fake_call(FUSE_SETXATTR, node, &set, sizeof set,
+			       "user.a\0value", 12, &answer), 0);
+	fake.family.fuse_init[0] = 0;
+	fake_start_server(true);
+	cr_assert_eq(fake_call(FUSE_SETXATTR, node, &set,
+			       FUSE_COMPAT_SETXATTR_IN_SIZE, "user.a\0value",
+			       12, &answer), 0);
+}
+
+/* --- locks ----------------------------------------------------------------------- */
+
+static uint64_t lock(uint32_t opcode, uint64_t node, uint64_t owner,
+		     uint32_t type)
+{
+	struct fuse_lk_in in = { .owner = owner,
+				 .lk = { .end = INT64_MAX, .type = type } };
+	uint64_t unique = fake_send(opcode, node, 0, &in, sizeof in, NULL, 0);
+
+	fake_poll();
+	return unique;
+}
+
+static void expect(uint64_t unique, int error)
+{
+	cr_assert(fake_receive(&answer), "no answer to %lx", unique);
+	cr_assert_eq(answer.head.unique, unique);
+	cr_assert_eq(answer.head.error, error, "%d", answer.head.error);
+}
+
+Test(fuse, a_lock_waits_and_is_woken)
+{
+	struct fuse_flush_in flush = { .lock_owner = 1 };
+	uint64_t node = fake_create("a", &answer), waits;
+
+	expect(lock(FUSE_SETLK, node, 1, F_WRLCK), 0);
+	expect(lock(FUSE_SETLK, node, 2, F_WRLCK), -EAGAIN);
+	waits = lock(FUSE_SETLKW, node, 2, F_WRLCK);
+	cr_assert_not(fake_receive(&answer));
+	cr_assert_eq(fake_call(FUSE_FLUSH, node, &flush, sizeof flush, NULL, 0,
+			       &answer), 0);
+	fake_run_woken();
+	expect(waits, 0);
+}
+
+Test(fuse, a_waiting_lock_is_interrupted)
+{
+	uint64_t node = fake_create("a", &answer), waits;
+	struct fuse_interrupt_in in;
+
+	expect(lock(FUSE_SETLK, node, 1, F_WRLCK), 0);
+	waits = lock(FUSE_SETLKW, node, 2, F_WRLCK);
+	in.unique = waits;
+	fake_send(FUSE_INTERRUPT, 0, 0, &in, sizeof in, NULL, 0);
+	fake_poll();
+	expect(waits, -EINTR);
+	cr_assert_eq(fake.n_parked, 0);
+	/* Too late is no error. */
+	fake_send(FUSE_INTERRUPT, 0, 0, &in, sizeof in, NULL, 0);
+	fake_poll();
+	cr_assert_not(fake_receive(&answer));
+}
+
+Test(fuse, waiting_locks_leave_room)
+{
+	uint64_t node = fake_create("a", &answer);
+	unsigned refused = 0;
+
+	expect(lock(FUSE_SETLK, node, 1, F_WRLCK), 0);
+	for (unsigned i = 0; i < RK_FUSE_SLOTS + 10; i++) {
+		lock(FUSE_SETLKW, node, 2 + i, F_WRLCK);
+		if (fake_receive(&answer)) {
+			cr_assert_eq(answer.head.error, -ENOLCK);
+			refused++;
+		}
+	}
+	cr_assert_gt(fake.n_parked, 900);
+	cr_assert_eq(refused + fake.n_parked, RK_FUSE_SLOTS + 10);
+	expect(lock(FUSE_SETLK, node, 1, F_UNLCK), 0);
+}
+
+Test(fuse, bad_locks_are_refused)
+{
+	struct fuse_lk_in in = { .lk = { .start = 9, .end = 8,
+					 .type = F_WRLCK } };
+	uint64_t node = fake_create("a", &answer);
+
+	cr_assert_eq(fake_call(FUSE_SETLKW, node, &in, sizeof in, NULL, 0,
+			       &answer), -EINVAL);
+	in.lk = (struct fuse_file_lock){ .end = 9, .type = 77 };
+	cr_assert_eq(fake_call(FUSE_SETLK, node, &in, sizeof in, NULL, 0,
+			       &answer), -EINVAL);
+}
+
+/* --- deaths ---------------------------------------------------------------------- */
+
+static const struct fuse_create_in create_in = { .mode = S_IFREG | 0644 };
+
+static uint64_t send_create(const char *name, uint64_t flags)
+{
+	return fake_send(FUSE_CREATE, FUSE_ROOT_ID, flags, &create_in,
+			 sizeof create_in, name, strlen(name) + 1);
+}
+
+/* A server that takes requests and dies before it runs them. */
+static void take_and_die(void)
+{
+	struct rk__fuse_slot *s;
+
+	while (rk__fuse_take(rk__fuse_of(0), 1, &s) != RK_FUSE_NOTHING)
+		;
+}
+
+static void expect_resend_asked(void)
+{
+	cr_assert(fake_receive(&answer));
+	cr_assert_eq(answer.head.unique, 0);
+	cr_assert_eq(answer.head.error, RK_FUSE_NOTIFY_RESEND);
+}
+
+static void repost(unsigned slot, uint64_t id, int64_t result)
+{
+	struct rk__reply_head r = { .slot = slot, .id = id, .result = result,
+				    .length = 4 };
+
+	rk__fuse_repost(&r, (const uint8_t *)"data");
+}
+
+static unsigned slot_of(uint64_t id)
+{
+	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
+		if (rk__fuse_held(rk__fuse_of(0), i) == id)
+			return i;
+	return RK_FUSE_SLOTS;
+}
+
+Test(fuse, taken_and_sent_again_runs_once)
+{
+	uint64_t u = send_create("a", 0);
+
+	take_and_die();
+	fake_start_server(false);
+	send_create("a", u | RK_FUSE_UNIQUE_RESEND);
+	rk__fuse_resume(0);
+	expect_resend_asked();
+	expect(u | RK_FUSE_UNIQUE_RESEND, 0);
+	cr_assert_not(fake_receive(&answer));
+	cr_assert_eq(fake.creates, 1);
+	cr_assert_eq(slot_of(u), RK_FUSE_SLOTS);
+}
+
+Test(fuse, an_old_kernel_is_not_asked)
+{
+	uint64_t u = send_create("a", 0);
+
+	take_and_die();
+	fake.family.fuse_init[0] = 0;
+	fake_start_server(false);
+	rk__fuse_resume(0);
+	expect(u, 0);
+	cr_assert_eq(fake.creates, 1);
+}
+
+Test(fuse, what_is_not_sent_again_was_answered)
+{
+	send_create("a", 0);
+	take_and_die();
+	fake_start_server(false);
+	rk__fuse_resume(0);
+	expect_resend_asked();
+	cr_assert_not(fake_receive(&answer));
+	cr_assert_eq(fake.creates, 0);
+	cr_assert_eq(rk__fuse_of(0)->n_free_small,
+		     RK_FUSE_SLOTS - RK_FUSE_BIG_SLOTS);
+}
+
+Test(fuse, committed_is_posted_from_the_record)
+{
+	uint64_t u = send_create("a", 0);
+	unsigned slot;
+
+	fake.hold_posts = true;
+	rk__fuse_poll(0);
+	cr_assert_eq(fake.creates, 1);
+	slot = slot_of(u);
+	fake_start_server(false);
+	repost(slot, u, 0);
+	expect(u, 0);
+	cr_assert_eq(memcmp(answer.data, "data", 4), 0);
+	repost(slot, u, 0);
+	rk__fuse_resume(0);
+	expect_resend_asked();
+	cr_assert_not(fake_receive(&answer));
+	cr_assert_eq(fake.creates, 1);
+}
+
+Test(fuse, committed_and_sent_again_never_runs_twice)
+{
+	uint64_t u = send_create("a", 0);
+
+	fake_poll();
+	expect(u, 0);
+	fake_start_server(false);
+	send_create("a", u | RK_FUSE_UNIQUE_RESEND);
+	rk__fuse_resume(0);
+	expect_resend_asked();
+	expect(u | RK_FUSE_UNIQUE_RESEND, -EIO);
+	cr_assert_eq(fake.creates, 1);
+}
+
+Test(fuse, forget_is_applied_once)
+{
+	struct fuse_forget_in in = { .nlookup = 1 };
+	uint64_t node = fake_create("a", &answer);
+
+	fake_create("a", &answer);
+	fake_send(FUSE_FORGET, node, 0, &in, sizeof in, NULL, 0);
+	take_and_die();
+	fake_start_server(false);
+	rk__fuse_resume(0);
+	expect_resend_asked();
+	cr_assert_eq(rk__core->vnode[3].lookups, 1);
+	/* Committed, and the server died before it emptied the slot. */
+	fake_create("a", &answer);
+	fake_send(FUSE_FORGET, node, 0, &in, sizeof in, NULL, 0);
+	fake.hold_posts = true;
+	rk__fuse_poll(0);
+	cr_assert_eq(rk__core->vnode[3].lookups, 1);
+	fake_start_server(false);
+	rk__fuse_resume(0);
+	cr_assert_eq(rk__core->vnode[3].lookups, 1);
+}
+
+Test(fuse, a_request_in_two_slots_is_one)
+{
+	uint64_t u = send_create("a", 0);
+	struct rk__fuse *f = rk__fuse_of(0);
+	struct fuse_in_header *big = f->slot[0].request;
+
+	take_and_die();
+	memcpy(big, f->slot[slot_of(u)].request, RK_FUSE_SMALL);
+	fake.family.fuse_init[0] = 0;
+	fake_start_server(false);
+	rk__fuse_resume(0);
+	expect(u, 0);
+	cr_assert_not(fake_receive(&answer));
+	cr_assert_eq(fake.creates, 1);
+}
+
+Test(fuse, a_waiting_lock_outlives_servers)
+{
+	uint64_t node = fake_create("a", &answer), waits;
+	struct fuse_lk_in in = { .owner = 2, .lk = { .end = INT64_MAX,
+						     .type = F_WRLCK } };
+	struct fuse_interrupt_in intr;
+
+	expect(lock(FUSE_SETLK, node, 1, F_WRLCK), 0);
+	waits = lock(FUSE_SETLKW, node, 2, F_WRLCK);
+	for (unsigned i = 0; i < 3; i++) {
+		fake_start_server(false);
+		fake_send(FUSE_SETLKW, node, waits | RK_FUSE_UNIQUE_RESEND,
+			  &in, sizeof in, NULL, 0);
+		rk__fuse_resume(0);
+		expect_resend_asked();
+		cr_assert_not(fake_receive(&answer));
+		cr_assert_eq(fake.n_parked, 1);
+	}
+	/* The interrupt was taken, and its server died. */
+	intr.unique = waits | RK_FUSE_UNIQUE_RESEND;
+	fake_send(FUSE_INTERRUPT, 0, 0, &intr, sizeof intr, NULL, 0);
+	take_and_die();
+	fake_start_server(false);
+	fake_send(FUSE_SETLKW, node, waits | RK_FUSE_UNIQUE_RESEND, &in,
+		  sizeof in, NULL, 0);
+	rk__fuse_resume(0);
+	expect_resend_asked();
+	expect(waits | RK_FUSE_UNIQUE_RESEND, -EINTR);
+}
+
+Test(fuse, all_big_slots_taken_at_a_death)
+{
+	static uint8_t data[8192];
+	struct fuse_write_in w = { .size = sizeof data };
+	uint64_t node = fake_create("a", &answer), u[RK_FUSE_BIG_SLOTS];
+	unsigned n = RK_FUSE_BIG_SLOTS - 1;
+	struct rk__fuse_slot *s;
+
+	for (unsigned i = 0; i < n; i++) {
+		u[i] = fake_send(FUSE_WRITE, node, 0, &w, sizeof w, data,
+				 sizeof data);
+		cr_assert_eq(rk__fuse_take(rk__fuse_of(0), 1, &s),
+			     RK_FUSE_TAKEN);
+	}
+	cr_assert_eq(rk__fuse_take(rk__fuse_of(0), 1, &s), RK_FUSE_FULL);
+	fake_start_server(false);
+	for (unsigned i = 0; i < n; i++)
+		fake_send(FUSE_WRITE, node, u[i] | RK_FUSE_UNIQUE_RESEND, &w,
+			  sizeof w, data, sizeof data);
+	send_create("new", 0);
+	rk__fuse_resume(0);
+	expect_resend_asked();
+	for (unsigned i = 0; i < n + 1; i++)
+		cr_assert(fake_receive(&answer) && answer.head.error == 0);
+	cr_assert_eq(fake.writes, n);
+	cr_assert_eq(fake.creates, 2);
+}
+
+Test(fuse, unmounting_drops_references)
+{
+	uint64_t node = fake_create("a", &answer);
+
+	expect(lock(FUSE_SETLK, node, 1, F_WRLCK), 0);
+	lock(FUSE_SETLKW, node, 2, F_WRLCK);
+	close(fake.kernel);
+	fake_poll();
+	cr_assert_eq(fake.dropped, 1);
+	cr_assert_eq(fake.sources, 0);
+	cr_assert_eq(fake.n_parked, 0);
+	cr_assert_not(rk__fuse_poll(0));
+}
+
+Test(fuse, init_is_answered)
+{
+	struct fuse_init_in in = {
+		.major = 7, .minor = 99, .max_readahead = 1 << 17,
+		.flags = FUSE_INIT_EXT | FUSE_POSIX_LOCKS |
+			FUSE_WRITEBACK_CACHE, .flags2 = 1 << 7,
+	};
+	struct fuse_init_out *out = (void *)answer.data;
+	uint64_t flags;
+
+	fake_send(FUSE_INIT, 0, 0, &in, sizeof in, NULL, 0);
+	cr_assert_eq(rk__fuse_init(fake.family.fuse_fd[0], false, &flags), 0);
+	cr_assert(fake_receive(&answer));
+	cr_assert_eq(flags, FUSE_INIT_EXT | FUSE_POSIX_LOCKS |
+		     RK_FUSE_HAS_RESEND);
+	cr_assert_eq(out->minor, RK_FUSE_MINOR);
+	cr_assert_eq(out->max_write, RK_FUSE_MAX_WRITE);
+	in.minor = 12;
+	fake_send(FUSE_INIT, 0, 0, &in, sizeof in, NULL, 0);
+	cr_assert_eq(rk__fuse_init(fake.family.fuse_fd[0], false, &flags),
+		     -EPROTO);
+}
