@@ -78,7 +78,7 @@ int rk__keeper_start(struct rk__supervisor *s, bool replay);
 /* Runs e2fsck on the image of the mount that asked; RK_EVENT_RECOVERED. */
 void rk__recover_start(struct rk__supervisor *s);
 
-/* --- timers.c: deadline, timer flush, random kills ------------------------- */
+/* --- timers.c: deadline, mounts gone, timer flush, random kills ------------------------- */
 
 int rk__timers_start(struct rk__supervisor *s);
 void rk__timers_killed(struct rk__supervisor *s);	/* the server died */

@@ -209,7 +209,8 @@ static void unmount_failed(struct rk__supervisor *s)
 		start_unmount(s);
 }
 
-int rk__supervisor_stop(struct rk__supervisor *s, char *error)
+int rk__supervisor_stop(struct rk__supervisor *s,
+			struct rk__summary *ret_summary, char *error)
 {
 	int e;
 
@@ -221,6 +222,8 @@ int rk__supervisor_stop(struct rk__supervisor *s, char *error)
 	else
 		unmount_failed(s);
 	e = result(s, error);
+	if (ret_summary)
+		rk__supervisor_summary(s, ret_summary);
 	end_processes(s);
 	rk__control_answer_stop(s, e, e < 0 ? error : NULL);
 	rk__supervisor_free(s);

@@ -61,6 +61,14 @@ _Noreturn void rk__server_run(struct rk__family *f, int control,
 
 struct rk__supervisor;
 
+struct rk__summary {
+	uint64_t kills;			/* by kill_every_us */
+	uint64_t recovered;		/* of those: a successor served */
+	uint64_t restarts;		/* takeovers, for whatever reason */
+	uint64_t faults, quarantined;
+	uint64_t p50_ns, p99_ns, max_ns;	/* from kill to serving again */
+};
+
 /*
  * Makes the family and starts keeper, zygote and the first server; returns
  * when it has mounted. The caller must be single-threaded, and the thread that
@@ -78,7 +86,8 @@ int rk__supervisor_fuse(struct rk__supervisor *s, uint32_t mount, int fd,
 			char *error);
 
 /* How its mounts are undone; called on a thread of its own, because it may
- * wait for the server. lazy: now, whoever uses it. 0 or a negative errno. */
+ * wait for the server. lazy: now, whoever uses it. 0 or a negative errno. With
+ * it set, somebody else's unmounting ends the server too. */
 typedef int rk__unmount_fn(void *ctx, bool lazy);
 void rk__supervisor_on_stop(struct rk__supervisor *s, rk__unmount_fn *unmount,
 			    void *ctx);
@@ -102,18 +111,13 @@ void rk__supervisor_ask_stop(struct rk__supervisor *s);
  * Unmounts, stops the server, waits for the keeper, ends and reaps all
  * processes, removes the socket and the empty journals, frees s. Returns a
  * negative errno, with a sentence, if something could not be made durable.
+ * ret_summary may be NULL.
  */
-int rk__supervisor_stop(struct rk__supervisor *s, char *error);
+int rk__supervisor_stop(struct rk__supervisor *s,
+			struct rk__summary *ret_summary, char *error);
 
 const char *rk__supervisor_socket(const struct rk__supervisor *s);
 
-struct rk__summary {
-	uint64_t kills;			/* by kill_every_us */
-	uint64_t recovered;		/* of those: a successor served */
-	uint64_t restarts;		/* takeovers, for whatever reason */
-	uint64_t faults, quarantined;
-	uint64_t p50_ns, p99_ns, max_ns;	/* from kill to serving again */
-};
 void rk__supervisor_summary(const struct rk__supervisor *s,
 			    struct rk__summary *ret);
 

@@ -1,12 +1,13 @@
 /*
- * timers.c - what happens by the clock: the hang detector, the timer flush,
- * and the random kills of --kill-every with their measurement.
+ * timers.c - what happens by the clock: the hang detector, the look whether the
+ * mounts are still there, the timer flush, and the random kills of --kill-every with their measurement.
  *
  * A hang is a server that stands at the same odd value of board.progress for
  * the whole deadline: it is inside one op. While it mounts or recovers there
  * is no op; then the whole phase has a deadline, a longer one.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,17 +38,12 @@ static uint64_t vital_sign(struct rk__board *b)
 	return 1ull << 63 | (uint64_t)atomic_load(&b->generation) << 8 | 1;
 }
 
-static void tick(uv_timer_t *timer)
+static void look_for_hang(struct rk__supervisor *s)
 {
-	struct rk__supervisor *s = timer->data;
 	uint64_t value = vital_sign(s->board), now = rk__now_ns();
 	uint64_t deadline = s->config.deadline_ms * 1000000ull;
 	uint32_t none = RK_CAUSE_NONE;
 
-	if (s->active)
-		rk__server_pump(s->active);
-	if (s->standby)
-		rk__server_pump(s->standby);
 	if (value != s->progress.value || !(value & 1)) {
 		s->progress.value = value;
 		s->progress.since_ns = now;
@@ -62,6 +58,37 @@ static void tick(uv_timer_t *timer)
 				       RK_CAUSE_DEADLINE);
 	s->progress.since_ns = now;
 	rk__child_kill(s->active->child, SIGKILL);
+}
+
+/* In the loop a descriptor of /dev/fuse would wake us at every request. */
+static bool mounts_gone(const struct rk__supervisor *s)
+{
+	struct pollfd p[RK_MOUNTS_MAX];
+	unsigned n = 0, gone = 0;
+
+	for (uint32_t i = 0; i < s->config.n_mounts; i++)
+		if (s->fuse_fd[i] >= 0)
+			p[n++] = (struct pollfd){ .fd = s->fuse_fd[i] };
+	if (!n || poll(p, n, 0) <= 0)
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		gone += (p[i].revents & (POLLERR | POLLHUP)) != 0;
+	return gone == n;
+}
+
+static void tick(uv_timer_t *timer)
+{
+	struct rk__supervisor *s = timer->data;
+
+	if (s->active)
+		rk__server_pump(s->active);
+	if (s->standby)
+		rk__server_pump(s->standby);
+	look_for_hang(s);
+	if (s->unmount && s->stage == RK_STAGE_SERVING && mounts_gone(s)) {
+		s->unmounted = true;
+		rk__supervisor_begin_stop(s, true);
+	}
 }
 
 static void flush(uv_timer_t *timer)

@@ -1,0 +1,23 @@
+/*
+ * spec.h - what people write for mounts and times, read and checked before
+ * anything is touched. Pure: looks at no file.
+ */
+#ifndef RK_SPEC_H
+#define RK_SPEC_H
+
+#include "supervisor.h"
+
+/* "DRIVER:SOURCE[,option...]"; of the options, ro and rw are ours, the rest
+ * is the driver's. -EINVAL with a sentence in error (RK_SERVER_ERROR_LEN). */
+int rk__spec_source(const char *text, struct rk__mount_spec *ret, char *error);
+/* An absolute path, normalised: no empty, "." or ".." parts. */
+int rk__spec_path(const char *text, struct rk__mount_spec *ret, char *error);
+/* "PATH=DRIVER:SOURCE[,option...]" as one more mount of c. */
+int rk__spec_add(struct rk__config *c, const char *text, char *error);
+
+/* "50ms", "10s", "200us", "2m"; a bare number is seconds. what: the option's
+ * name, for the sentence. */
+int rk__spec_time(const char *what, const char *text, uint64_t *ret_us,
+		  char *error);
+
+#endif

@@ -1,0 +1,162 @@
+/*
+ * main.c - the rump command: which subcommand, help, and small things that
+ * they share.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "rump.h"
+#include "supervisor/loader.h"
+
+static const char help[] =
+"usage: rump COMMAND [options]\n"
+"\n"
+"Runs kernel-style drivers in ordinary, sandboxed processes that may be killed\n"
+"at any instant without the programs that use them noticing.\n"
+"\n"
+"commands:\n"
+"  run      run a program with file systems mounted for it alone\n"
+"  mount    mount a file system for the whole host\n"
+"  umount   unmount it and stop its server\n"
+"  ps       list the servers that run\n"
+"  recover  bring an image to its last flush point after a power cut\n"
+"\n"
+"  rump COMMAND --help says more about each; --version tells the version.\n"
+"\n"
+"examples:\n"
+"  rump run -m /vol=ext4:disk.img -- sh -c 'echo hello > /vol/file'\n"
+"  rump run --kill-every 50ms -m /vol=ext4:disk.img -- sqlite3 /vol/app.db\n"
+"  rump mount ext4:disk.img /mnt/disk; ls /mnt/disk; rump umount /mnt/disk\n"
+"\n"
+"exit status: the program's own for run; 125 if rump itself fails, 126 if the\n"
+"program cannot be executed, 127 if it is not found.\n";
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} command[] = {
+	{ "run", cmd_run }, { "mount", cmd_mount }, { "umount", cmd_umount },
+	{ "ps", cmd_ps }, { "recover", cmd_recover },
+};
+
+int complain(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	fputs("rump: ", stderr);
+	vfprintf(stderr, format, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+	return RUMP_FAILED;
+}
+
+int complain_option(const char *name, char **argv)
+{
+	if (optopt && optopt < 256)
+		return complain("%s: option -%c is unknown, or lacks its "
+				"argument; see rump %s --help", name, optopt,
+				name);
+	return complain("%s: option %s is unknown, or its argument is wrong; "
+			"see rump %s --help", name, argv[optind - 1], name);
+}
+
+void default_config(struct rk__config *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	ret->fuse = true;
+	ret->deadline_ms = 10000;
+	ret->flush_ms = 5000;
+	find_drivers(ret->driver_dir, sizeof ret->driver_dir);
+}
+
+static bool try_beside(const char *exe, const char *where, char *ret,
+		       size_t size)
+{
+	char path[PATH_MAX * 2], real[PATH_MAX];
+
+	snprintf(path, sizeof path, "%s/%s", exe, where);
+	if (!realpath(path, real) || strlen(real) >= size)
+		return false;
+	strcpy(ret, real);
+	return true;
+}
+
+void find_drivers(char *ret, size_t size)
+{
+	/* in a build tree; in an installed one none of these are */
+	static const char *const beside[] = { "../../drivers", "../drivers" };
+	const char *given = getenv("RUMP_DRIVER_DIR");
+	char exe[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+
+	if (given && *given) {
+		snprintf(ret, size, "%s", given);
+		return;
+	}
+	exe[n > 0 ? n : 0] = 0;
+	if (strrchr(exe, '/'))
+		*strrchr(exe, '/') = 0;
+	for (size_t i = 0; i < sizeof beside / sizeof *beside; i++)
+		if (try_beside(exe, beside[i], ret, size))
+			return;
+	snprintf(ret, size, "%s", RUMP_DRIVER_DIR);
+}
+
+int check_drivers(const struct rk__config *c, char *error)
+{
+	int e = 0;
+
+	for (uint32_t i = 0; i < c->n_mounts && !e; i++)
+		e = rk__loader_find(c->driver_dir, c->mount[i].driver, error);
+	return e;
+}
+
+void raise_limits(struct rlimit *ret_old)
+{
+	struct rlimit now;
+
+	if (getrlimit(RLIMIT_NOFILE, ret_old) < 0)
+		return;
+	now = *ret_old;
+	now.rlim_cur = now.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &now);
+}
+
+int make_absolute(const char *path, char *ret, size_t size)
+{
+	char cwd[PATH_MAX];
+	int n;
+
+	if (*path == '/')
+		n = snprintf(ret, size, "%s", path);
+	else if (!getcwd(cwd, sizeof cwd))
+		return -errno;
+	else
+		n = snprintf(ret, size, "%s/%s", cwd, path);
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+
+	if (!*name || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
+	    strcmp(name, "help") == 0) {
+		fputs(help, *name ? stdout : stderr);
+		return *name ? 0 : RUMP_FAILED;
+	}
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+		puts("rump " RUMP_VERSION);
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof command / sizeof *command; i++)
+		if (strcmp(name, command[i].name) == 0)
+			return command[i].run(argc - 1, argv + 1);
+	return complain("there is no command '%s'; see rump --help", name);
+}

@@ -1,0 +1,270 @@
+/*
+ * program.c - see run.h. The child is forked before there is anything of the
+ * supervisor's that it could inherit, and stays in the process group and on
+ * the terminal, so that job control sees the program as it always does.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include "run.h"
+#include "supervisor/message.h"
+#include "supervisor/mount.h"
+#include "supervisor/namespace.h"
+
+enum step { STEP_MOUNT, STEP_GO };
+
+struct order {
+	enum step step;
+	char socket_path[128];		/* STEP_GO */
+};
+
+struct answer {
+	int32_t error;
+	char sentence[RK_SERVER_ERROR_LEN];
+};
+
+/* --- is it there? ------------------------------------------------------------ */
+
+static bool may_be_in_mount(const struct rk__config *c, const char *path)
+{
+	/* what a link or `..` leads to is seen when it is executed */
+	if (*path != '/')
+		return false;
+	for (uint32_t i = 0; c->fuse && i < c->n_mounts; i++)
+		if (strncmp(path, c->mount[i].path,
+			    strlen(c->mount[i].path)) == 0)
+			return true;
+	return false;
+}
+
+static int not_found(const char *name)
+{
+	complain("program not found: %s", name);
+	return RUMP_NOT_FOUND;
+}
+
+static int not_executable(const char *name, int e)
+{
+	complain("cannot execute %s: %s", name, strerror(e));
+	return RUMP_CANNOT_RUN;
+}
+
+static int look_at(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno == ENOTDIR ? ENOENT : errno;
+	if (S_ISDIR(st.st_mode))
+		return EISDIR;
+	return access(path, X_OK) < 0 ? EACCES : 0;
+}
+
+int program_find(const struct rk__config *c, const char *name)
+{
+	const char *dir = getenv("PATH");
+	char path[PATH_MAX];
+	int e = ENOENT;
+
+	if (strchr(name, '/')) {
+		e = may_be_in_mount(c, name) ? 0 : look_at(name);
+		return e == ENOENT ? not_found(name) :
+		       e ? not_executable(name, e) : 0;
+	}
+	for (; dir && *dir; dir += strcspn(dir, ":"), dir += *dir == ':') {
+		snprintf(path, sizeof path, "%.*s/%s", (int)strcspn(dir, ":"),
+			 dir, name);
+		if (may_be_in_mount(c, path) || look_at(path) == 0)
+			return 0;
+		if (look_at(path) == EACCES)
+			e = EACCES;
+	}
+	return e == EACCES ? not_executable(name, e) : not_found(name);
+}
+
+/* --- the child --------------------------------------------------------------- */
+
+static int answer(int fd, int error, const char *sentence, int passed)
+{
+	struct answer a = { .error = error };
+
+	snprintf(a.sentence, sizeof a.sentence, "%s", sentence);
+	return rk__message_send(fd, &a, sizeof a, &passed, passed >= 0);
+}
+
+/* One answer for the namespace, one for each mount. */
+static void make_mounts(int fd, const struct rk__config *c)
+{
+	char error[RK_SERVER_ERROR_LEN] = "";
+	int fuse, e = rk__namespace_enter(c, error);
+
+	answer(fd, e, error, -1);
+	for (uint32_t i = 0; i < c->n_mounts && !e; i++) {
+		const struct rk__mount_spec *m = &c->mount[i];
+
+		fuse = -1;
+		e = rk__fuse_mount(m->path, m->source, m->read_only,
+				   geteuid() == 0, &fuse, error);
+		answer(fd, e, error, fuse);
+		if (fuse >= 0)
+			close(fuse);
+	}
+}
+
+static _Noreturn void become(char **argv, const struct order *o,
+			     const struct rlimit *limits, pid_t parent)
+{
+	int e;
+
+	setrlimit(RLIMIT_NOFILE, limits);
+	setenv("RUMP_SOCKET", o->socket_path, 1);
+	/* Entering a user namespace would have undone it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(RUMP_FAILED);
+	execvp(argv[0], argv);
+	e = errno;
+	_exit(e == ENOENT || e == ENOTDIR ? not_found(argv[0]) :
+	      not_executable(argv[0], e));
+}
+
+static _Noreturn void child(int fd, const struct rk__config *c, char **argv,
+			    const struct rlimit *limits, pid_t parent)
+{
+	struct order o;
+	ssize_t n;
+
+	for (;;) {
+		n = rk__message_receive(fd, &o, sizeof o, NULL, 0);
+		if (n == -EINTR)
+			continue;
+		if (n != sizeof o)
+			_exit(RUMP_FAILED);
+		if (o.step == STEP_GO)
+			become(argv, &o, limits, parent);
+		make_mounts(fd, c);
+	}
+}
+
+/* --- the supervisor's side --------------------------------------------------- */
+
+int program_fork(const struct rk__config *c, char **argv,
+		 const struct rlimit *limits, struct program *ret, char *error)
+{
+	pid_t parent = getpid();
+	int pair[2], e;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		goto fail;
+	fflush(NULL);
+	ret->pid = fork();
+	if (ret->pid == 0) {
+		close(pair[0]);
+		child(pair[1], c, argv, limits, parent);
+	}
+	e = errno;
+	close(pair[1]);
+	ret->fd = pair[0];
+	if (ret->pid > 0)
+		return 0;
+	close(pair[0]);
+	errno = e;
+fail:
+	e = -errno;
+	snprintf(error, RK_SERVER_ERROR_LEN, "cannot fork: %s", strerror(-e));
+	return e;
+}
+
+static int receive(const struct program *p, int *ret_fd, char *error)
+{
+	struct answer a;
+	ssize_t n;
+
+	do
+		n = rk__message_receive(p->fd, &a, sizeof a, ret_fd,
+					ret_fd ? 1 : 0);
+	while (n == -EINTR);
+	if (n == sizeof a && !a.error)
+		return 0;
+	snprintf(error, RK_SERVER_ERROR_LEN, "%.*s", RK_SERVER_ERROR_LEN - 1,
+		 n == sizeof a ? a.sentence :
+		 "the process that makes the mounts ended");
+	return n == sizeof a ? a.error : -ECHILD;
+}
+
+int program_mount(const struct program *p, const struct rk__config *c,
+		  struct rk__supervisor *s, char *error)
+{
+	struct order o = { .step = STEP_MOUNT };
+	int fd, e = rk__message_send(p->fd, &o, sizeof o, NULL, 0);
+
+	if (e >= 0)
+		e = receive(p, NULL, error);
+	else
+		snprintf(error, RK_SERVER_ERROR_LEN,
+			 "the process that makes the mounts ended");
+	for (uint32_t i = 0; i < c->n_mounts && !e; i++) {
+		fd = -1;
+		e = receive(p, &fd, error);
+		if (!e)
+			e = rk__supervisor_fuse(s, i, fd, error);
+	}
+	return e;
+}
+
+int program_go(struct program *p, const char *socket_path)
+{
+	struct order o = { .step = STEP_GO };
+	int e;
+
+	snprintf(o.socket_path, sizeof o.socket_path, "%s", socket_path);
+	e = rk__message_send(p->fd, &o, sizeof o, NULL, 0);
+	close(p->fd);
+	p->fd = -1;
+	return e;
+}
+
+void program_cancel(struct program *p)
+{
+	if (p->fd >= 0)
+		close(p->fd);
+	p->fd = -1;
+	while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* --- signals ----------------------------------------------------------------- */
+
+static pid_t forward_to;
+
+/* What the terminal sends, it sends to the program as well. */
+static void forward(int sig, siginfo_t *info, void *context)
+{
+	int e = errno;
+
+	if (info->si_code <= 0 && info->si_pid != forward_to)
+		kill(forward_to, sig);
+	errno = e;
+}
+
+void program_forward_signals(pid_t pid)
+{
+	static const int forwarded[] = {
+		SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2,
+	};
+	struct sigaction sa = {
+		.sa_sigaction = forward, .sa_flags = SA_SIGINFO | SA_RESTART,
+	};
+
+	forward_to = pid;
+	for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++)
+		sigaction(forwarded[i], &sa, NULL);
+}

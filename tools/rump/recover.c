@@ -1,0 +1,67 @@
+/*
+ * recover.c - rump recover: replays the journal of an image by hand.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "keeper/keeper.h"
+#include "rump.h"
+#include "supervisor/make.h"
+
+static const char help[] =
+"usage: rump recover IMAGE\n"
+"\n"
+"After a power cut, or when a whole family of processes was killed: brings the\n"
+"image to its last flush point, which is what every later start does by itself.\n"
+"Needed to use the image without rump, or read-only. The file system's own\n"
+"journal, if it has one, is left to e2fsck.\n";
+
+static int recover(const char *source)
+{
+	struct rk__mount_spec m = { .read_only = false };
+	char error[RK_SERVER_ERROR_LEN] = "";
+	struct rk__image image;
+	unsigned n;
+
+	if ((size_t)snprintf(m.source, sizeof m.source, "%s", source) >=
+	    sizeof m.source)
+		return complain("the path of the image is too long");
+	if (rk__image_open(&m, &image, error) < 0)
+		return complain("%s", error);
+	if (image.journal_new) {
+		unlink(image.journal);
+		printf("%s: nothing to recover, it has no journal\n", source);
+		return 0;
+	}
+	if (rk__journal_replay(image.rw_fd, image.journal_fd, &n, error) < 0)
+		return complain("%s", error);
+	unlink(image.journal);
+	if (n)
+		printf("%s: %u flush point%s replayed\n", source, n,
+		       n == 1 ? "" : "s");
+	else
+		printf("%s: nothing to recover, its journal was empty\n",
+		       source);
+	return 0;
+}
+
+int cmd_recover(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' }, { 0 },
+	};
+	int o;
+
+	opterr = 0;
+	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (o != 'h')
+			return complain_option("recover", argv);
+		fputs(help, stdout);
+		return 0;
+	}
+	if (argc - optind != 1)
+		return complain("recover: takes one image; see rump recover "
+				"--help");
+	return recover(argv[optind]);
+}

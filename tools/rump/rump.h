@@ -1,0 +1,52 @@
+/*
+ * rump.h - what the commands of `rump` share.
+ */
+#ifndef RUMP_H
+#define RUMP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/resource.h>
+#include "channel.h"
+#include "supervisor/supervisor.h"
+
+enum {
+	RUMP_FAILED = 125,		/* rump itself could not do it */
+	RUMP_CANNOT_RUN = 126,
+	RUMP_NOT_FOUND = 127,
+};
+
+/* "rump: sentence" to stderr; returns RUMP_FAILED. */
+int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same for a wrong option, which getopt_long() left in argv. */
+int complain_option(const char *command, char **argv);
+
+/* What every server needs of the surroundings. */
+void default_config(struct rk__config *ret);
+/* Where the drivers are: $RUMP_DRIVER_DIR, beside this program, installed. */
+void find_drivers(char *ret, size_t size);
+/* All mounts of c name a driver that there is. */
+int check_drivers(const struct rk__config *c, char *error);
+/* Many clients are many descriptors. *ret_old: for programs we start. */
+void raise_limits(struct rlimit *ret_old);
+/* Puts the working directory before it. */
+int make_absolute(const char *path, char *ret, size_t size);
+
+/* --- peer.c: other supervisors -------------------------------------------- */
+
+/* Asks the one at this socket. Waits for the answer. */
+int ask_peer(const char *socket_path, enum rk_hello_kind kind,
+	     struct rk_status *ret);
+/* Calls fn for each that answers, until it returns non-zero. */
+int for_each_peer(int (*fn)(void *arg, const char *socket_path,
+			    const struct rk_status *status), void *arg);
+
+/* --- commands; each returns the exit status --------------------------------- */
+
+int cmd_run(int argc, char **argv);
+int cmd_mount(int argc, char **argv);
+int cmd_umount(int argc, char **argv);
+int cmd_ps(int argc, char **argv);
+int cmd_recover(int argc, char **argv);
+
+#endif
