@@ -1,6 +1,6 @@
 #!/bin/bash
-# library.sh - every op through the client library, and a client that attacks
-# its server.
+# library.sh - every op through the client library, threads that share a client,
+# and a client that attacks its server.
 # limit: 120
 . "$(dirname "$0")/../harness/lib.sh"
 img=$WORK/disk.img
@@ -13,6 +13,10 @@ for program in all_ops hostile; do
 	check_image "$img"
 	say "$program"
 done
+image "$img" 64M
+"$RUMP" run --no-fuse --kill-every 10ms -m "/vol=ext4:$img" -- \
+	"$BUILD/tests/system/system-threads" /vol 6 || fail "threads with kills: $?"
+check_image "$img"
 image "$img" 64M
 "$RUMP" run --no-fuse --kill-every 5ms -m "/vol=ext4:$img" -- \
 	"$BUILD/tests/system/system-all_ops" || fail "all_ops with kills: $?"
