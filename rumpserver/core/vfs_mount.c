@@ -14,6 +14,7 @@ enum { OPTIONS_MAX = 64 };
 static struct rk_host hosts[RK_MOUNTS_MAX];
 static char complaint[RK_SERVER_ERROR_LEN];
 
+const struct rk_driver *rk__driver[RK_MOUNTS_MAX];
 bool rk__mount_read_only[RK_MOUNTS_MAX];
 
 void rk__vfs_complaint(const char *sentence)
