@@ -267,8 +267,6 @@ static void boot(void)
 	char error[RK_SERVER_ERROR_LEN] = "";
 
 	atomic_store(&f->board->phase, RK_PHASE_BOOT);
-	if (rk__recovery_format() < 0)
-		end(RK_CAUSE_BROKEN, "cannot map recoverable memory");
 	rk__vfs_restart(f);
 	for (unsigned i = 0; i < f->n_mounts; i++) {
 		bool needs_recovery = false;
@@ -345,7 +343,7 @@ static void prepare(bool first)
 	    rk__recovery_prepare(f) < 0 ||
 	    rk__blockstore_open(f) < 0)
 		end(RK_CAUSE_BROKEN, "cannot map recoverable memory");
-	if (!first && rk__recovery_populate() < 0)
+	if ((first ? rk__recovery_format() : rk__recovery_populate()) < 0)
 		end(RK_CAUSE_BROKEN, "cannot map recoverable memory");
 	for (unsigned i = 0; i < f->n_mounts; i++)
 		if (rk__fuse_prepare(f, i) < 0)

@@ -184,13 +184,14 @@ static int read_block(unsigned dev, uint64_t block, uint8_t *buf, size_t len,
 	return read_fully(d->fd, buf, len, off);
 }
 
-/* How many blocks from here on, at most max, are only on the device. */
+/* How many blocks from here on, at most max, are only on the device. The log
+ * is looked at first: what has left it by then is in the overlay. */
 static uint64_t device_run(unsigned dev, uint64_t block, uint64_t max)
 {
 	uint64_t n = 0;
 
-	while (n < max && !in_overlay(dev, block + n) &&
-	       find(RK_BLOCK_ID(dev, block + n)) == NOWHERE)
+	while (n < max && find(RK_BLOCK_ID(dev, block + n)) == NOWHERE &&
+	       !in_overlay(dev, block + n))
 		n++;
 	return n;
 }

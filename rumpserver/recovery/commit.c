@@ -292,8 +292,8 @@ int rk__recovery_format(void)
 	if (r < 0)
 		return r;
 	rk__notes_verify_start();
-	/* Whatever was written so far, the drivers' data, is in the first
-	 * commit: nothing is protected yet, so all of it counts as written. */
+	/* Whatever was written so far is in the first commit. */
+	rk__track_mark_data();
 	rk__change_driver();
 	return 0;
 }

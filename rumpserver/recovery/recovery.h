@@ -41,7 +41,7 @@ size_t rk__arena_used(void);			/* bytes handed out now */
 
 /* Every server: maps regions and log. Before privileges are dropped. */
 int rk__recovery_prepare(struct rk__family *family);
-/* Then the first server: formats both regions. */
+/* Then the first server: formats both regions. Before privileges go, too. */
 int rk__recovery_format(void);
 /* Or a standby: reads all of RM in and arms the tracker; writes none of it. */
 int rk__recovery_populate(void);

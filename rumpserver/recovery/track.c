@@ -138,6 +138,23 @@ int rk__track_open(void)
 	return 0;
 }
 
+void rk__track_mark_data(void)
+{
+	struct rk__range range[RK_RANGES_MAX];
+	unsigned n;
+
+	/* With write protection, what was never protected counts by itself. */
+	if (track.method != RK_TRACK_SIGNAL)
+		return;
+	n = rk__region_ranges(range);
+	for (unsigned i = 1; i < n; i++)
+		for (size_t at = 0; at < range[i].length; at += RK_PAGE) {
+			assert(track.n_pages < RK_TRACK_MAX);
+			track.page[track.n_pages++] =
+				(range[i].image + at) / RK_PAGE;
+		}
+}
+
 static void protect_all(void)
 {
 	struct rk__range range[RK_RANGES_MAX];

@@ -15,9 +15,10 @@ struct rk_driver rk_driver;
 static void fault(const char *name, size_t len)
 {
 	static volatile int forever = 1;
+	static int *volatile nowhere = (int *)16;
 
 	if (len == 8 && !memcmp(name, "crash-me", len))
-		*(volatile int *)16 = 1;
+		*nowhere = 1;
 	if (len == 7 && !memcmp(name, "hang-me", len))
 		while (forever)
 			;

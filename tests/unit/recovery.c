@@ -28,8 +28,9 @@
 enum {
 	WORDS = 4096,			/* of core memory in use */
 	CHUNKS = 512,			/* allocations of the arena */
-	BLOCKS = 1024,			/* of the device */
-	DEVICE_SIZE = BLOCKS * 4096,
+	UNIT = 1024,			/* what one write changes at least */
+	UNITS = 2048,			/* of the device */
+	DEVICE_SIZE = UNITS * UNIT,
 };
 
 /* The state that a successor must find, in the arena. */
@@ -73,18 +74,60 @@ static void make_family(void)
 	d->fd = memory_file(DEVICE_SIZE);
 	d->journal_fd = memory_file(0);
 	d->overlay_fd = memory_file(DEVICE_SIZE);
-	d->bitmap_fd = memory_file((BLOCKS + 63) / 64 * 8 + 4096);
+	d->bitmap_fd = memory_file(4096);
 	d->size = DEVICE_SIZE;
 }
 
-/* What block b holds after `step` steps: each step writes 4 blocks. */
-static uint64_t block_word(uint64_t step, uint64_t b)
+/* Each step writes four runs of units; a unit holds the step that wrote it. */
+static void run_of(uint64_t step, unsigned i, unsigned *at, unsigned *n)
 {
-	for (uint64_t s = step; s > 0; s--)
+	uint64_t r = mix(step * 4 + i);
+
+	*at = (unsigned)(r % UNITS);
+	*n = (unsigned)(r >> 32) % 9 + 1;
+	if (*n > UNITS - *at)
+		*n = UNITS - *at;
+}
+
+static void units_after(uint64_t step, uint64_t *unit)
+{
+	unsigned at, n;
+
+	memset(unit, 0, UNITS * sizeof *unit);
+	for (uint64_t s = 1; s <= step; s++)
 		for (unsigned i = 0; i < 4; i++)
-			if (mix(s * 4 + i) % BLOCKS == b)
-				return s;
-	return 0;
+			for (run_of(s, i, &at, &n); n > 0; n--)
+				unit[at++] = s;
+}
+
+static void write_run(uint64_t step, unsigned i)
+{
+	static uint64_t data[9 * UNIT / 8];
+	unsigned at, n;
+
+	run_of(step, i, &at, &n);
+	for (unsigned k = 0; k < n * UNIT / 8; k++)
+		data[k] = step;
+	cr_assert_eq(host.write(host.ctx, data, n * UNIT, at * UNIT), 0);
+}
+
+/* Reads the device in pieces of all sizes and looks at every word. */
+static bool device_is_right(uint64_t step)
+{
+	static uint64_t unit[UNITS], data[64 * UNIT / 8];
+	unsigned n;
+
+	units_after(step, unit);
+	for (unsigned at = 0; at < UNITS; at += n) {
+		n = (unsigned)mix(at ^ step) % 64 + 1;
+		n = n < UNITS - at ? n : UNITS - at;
+		if (host.read(host.ctx, data, n * UNIT, at * UNIT) != 0)
+			return false;
+		for (unsigned k = 0; k < n * UNIT / 8; k++)
+			if (data[k] != unit[at + k / (UNIT / 8)])
+				return false;
+	}
+	return true;
 }
 
 static void change_chunk(struct state *st, uint64_t r)
@@ -103,18 +146,13 @@ static void change_chunk(struct state *st, uint64_t r)
 static void one_step(struct state *st)
 {
 	uint64_t s = st->step + 1;
-	uint64_t block[512];
 
 	rk__change_driver();
 	st->step = s;
 	for (unsigned i = 0; i < 3; i++)
 		change_chunk(st, mix(s * 7 + i));
-	for (unsigned i = 0; i < 4; i++) {
-		for (unsigned k = 0; k < 512; k++)
-			block[k] = s;
-		cr_assert_eq(host.write(host.ctx, block, sizeof block,
-				mix(s * 4 + i) % BLOCKS * 4096), 0);
-	}
+	for (unsigned i = 0; i < 4; i++)
+		write_run(s, i);
 	rk__note(&words[0], 8);
 	words[0] = s;
 	for (unsigned i = 0; i < 10; i++) {
@@ -136,7 +174,7 @@ static uint64_t core_word(uint64_t step, uint64_t at)
 
 static bool state_is_right(const struct state *st)
 {
-	uint64_t step = words[0], word;
+	uint64_t step = words[0];
 
 	if (st->step != step)
 		return false;
@@ -153,12 +191,7 @@ static bool state_is_right(const struct state *st)
 		if (words[at] != core_word(step, at))
 			return false;
 	}
-	for (uint64_t b = 0; b < BLOCKS; b += 7) {
-		if (host.read(host.ctx, &word, 8, b * 4096 + 4088) != 0 ||
-		    word != block_word(step, b))
-			return false;
-	}
-	return true;
+	return device_is_right(step);
 }
 
 /* A server: checks what it finds and goes on until it has made `steps`. */
@@ -188,6 +221,8 @@ static int play_server(bool first, uint64_t steps)
 	while (st->step < steps) {
 		uint64_t r = mix(tries++);
 
+		if (r % 16 == 3 && !device_is_right(st->step))
+			return 7;
 		one_step(st);
 		if (r % 5 == 0) {
 			uint64_t was = st->step;
