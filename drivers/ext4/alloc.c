@@ -42,6 +42,91 @@ void rk__ext4_watch_alloc(struct ext4 *e)
 	ext2fs_set_block_alloc_stats_range_callback(e->fs, note_range, NULL);
 }
 
+/* In the bitmap, its groups' descriptors and the superblock. */
+static void account(struct ext4 *e, uint64_t blk, uint64_t len, bool used)
+{
+	ext2_filsys fs = e->fs;
+	int64_t sign = used ? -1 : 1;
+
+	note(fs, blk, len);
+	ext2fs_free_blocks_count_add(fs->super, sign * (int64_t)len);
+	if (used)
+		ext2fs_mark_block_bitmap_range2(fs->block_map, blk, len);
+	else
+		ext2fs_unmark_block_bitmap_range2(fs->block_map, blk, len);
+	while (len) {
+		dgrp_t g = ext2fs_group_of_blk2(fs, blk);
+		uint64_t n = ext2fs_group_last_block2(fs, g) - blk + 1;
+		int64_t left;
+
+		n = n < len ? n : len;
+		left = ext2fs_bg_free_blocks_count(fs, g) + sign * (int64_t)n;
+		ext2fs_bg_free_blocks_count_set(fs, g, left > 0 ? left : 0);
+		ext2fs_bg_flags_clear(fs, g, EXT2_BG_BLOCK_UNINIT);
+		blk += n;
+		len -= n;
+	}
+}
+
+/* The group's inodes from here on were never used: that changes. */
+static void touch_table(ext2_filsys fs, dgrp_t g, unsigned in)
+{
+	unsigned per = fs->super->s_inodes_per_group;
+
+	if (!ext2fs_has_group_desc_csum(fs))
+		return;
+	if (ext2fs_bg_itable_unused(fs, g) > per - in - 1)
+		ext2fs_bg_itable_unused_set(fs, g, per - in - 1);
+	ext2fs_bg_flags_clear(fs, g, EXT2_BG_INODE_UNINIT);
+}
+
+static void account_inode(struct ext4 *e, ext2_ino_t ino, bool dir, int n)
+{
+	ext2_filsys fs = e->fs;
+	dgrp_t g = ext2fs_group_of_ino(fs, ino);
+	unsigned left = ext2fs_bg_free_inodes_count(fs, g);
+	unsigned dirs = ext2fs_bg_used_dirs_count(fs, g);
+
+	ext2fs_bg_free_inodes_count_set(fs, g, n > 0 && !left ? 0 : left - n);
+	if (dir)
+		ext2fs_bg_used_dirs_count_set(fs, g,
+					      n < 0 && !dirs ? 0 : dirs + n);
+	if (n < 0 || fs->super->s_free_inodes_count)
+		fs->super->s_free_inodes_count -= n;
+	e->dirty_groups[g] |= DIRTY_INODES | DIRTY_DESC;
+	e->dirty_super = true;
+}
+
+int rk__ext4_alloc_inode(struct ext4 *e, ext2_ino_t near, bool dir,
+			 ext2_ino_t *ret)
+{
+	ext2_filsys fs = e->fs;
+	unsigned per = fs->super->s_inodes_per_group;
+	uint32_t first = EXT2_FIRST_INO(fs->super), from, ino;
+	uint32_t last = fs->super->s_inodes_count;
+
+	from = (near - 1) / per * per + 1;
+	if (from < first)
+		from = first;
+	if (ext2fs_find_first_zero_inode_bitmap2(fs->inode_map, from, last,
+						 &ino) &&
+	    (from == first ||
+	     ext2fs_find_first_zero_inode_bitmap2(fs->inode_map, first,
+						  from - 1, &ino)))
+		return -ENOSPC;
+	ext2fs_mark_inode_bitmap2(fs->inode_map, ino);
+	touch_table(fs, ext2fs_group_of_ino(fs, ino), (ino - 1) % per);
+	account_inode(e, ino, dir, 1);
+	*ret = ino;
+	return 0;
+}
+
+void rk__ext4_free_inode(struct ext4 *e, ext2_ino_t ino, bool dir)
+{
+	ext2fs_unmark_inode_bitmap2(e->fs->inode_map, ino);
+	account_inode(e, ino, dir, -1);
+}
+
 static int find_free(struct ext4 *e, uint64_t goal, blk64_t *ret)
 {
 	ext2fs_block_bitmap map = e->fs->block_map;
@@ -72,7 +157,7 @@ int rk__ext4_alloc(struct ext4 *e, uint64_t goal, uint64_t want,
 	if (end > blk && !ext2fs_find_first_set_block_bitmap2(
 				e->fs->block_map, blk + 1, end, &used))
 		end = used - 1;
-	ext2fs_block_alloc_stats_range(e->fs, blk, end - blk + 1, 1);
+	account(e, blk, end - blk + 1, true);
 	*ret_blk = blk;
 	*ret_len = end - blk + 1;
 	return 0;
@@ -86,7 +171,7 @@ int rk__ext4_free_blocks(struct ext4 *e, uint64_t blk, uint64_t len)
 	    !ext2fs_find_first_zero_block_bitmap2(e->fs->block_map, blk,
 						  blk + len - 1, &unused))
 		return -EUCLEAN;
-	ext2fs_block_alloc_stats_range(e->fs, blk, len, -1);
+	account(e, blk, len, false);
 	return 0;
 }
 

@@ -53,6 +53,7 @@ int rk__ext4_dir_inline(struct ext4 *e, struct node *dir, char *buf)
 	unsigned len;
 	errcode_t err;
 
+	lib_enter(e);
 	err = ext2fs_inline_data_size(e->fs, dir->ino, &size);
 	if (!err && (size < 4 || size > sizeof(data)))
 		return -EUCLEAN;

@@ -54,7 +54,7 @@ int rk__ext4_dirent_check(struct ext4 *e, char *buf, unsigned off,
 int rk__ext4_dir_read(struct ext4 *e, struct node *dir, uint64_t lblk,
 		      char *buf, uint64_t *ret_pblk)
 {
-	uint64_t *known;
+	uint32_t *known;
 	struct run r;
 	int err = rk__ext4_map(e, dir, lblk, &r);
 
@@ -68,10 +68,10 @@ int rk__ext4_dir_read(struct ext4 *e, struct node *dir, uint64_t lblk,
 		return err;
 	known = &e->dir_verified[r.pblk % DIR_VERIFIED];
 	if (*known != r.pblk) {
-		if (!ext2fs_dir_block_csum_verify(e->fs, dir->ino,
-						  (void *)buf))
+		if (!rk__ext4_dir_sum_ok(e, dir, buf))
 			return -EUCLEAN;
-		*known = r.pblk;
+		if (r.pblk <= UINT32_MAX)
+			*known = r.pblk;
 	}
 	if (ret_pblk)
 		*ret_pblk = r.pblk;
@@ -81,8 +81,9 @@ int rk__ext4_dir_read(struct ext4 *e, struct node *dir, uint64_t lblk,
 int rk__ext4_dir_write(struct ext4 *e, struct node *dir, uint64_t pblk,
 		       char *buf)
 {
-	return rk__ext4_errno(ext2fs_write_dir_block4(e->fs, pblk, buf, 0,
-						      dir->ino));
+	if (!rk__ext4_dir_sum(e, dir, buf))
+		return -EUCLEAN;
+	return rk__ext4_write_at(e, buf, e->block_size, pblk << e->block_bits);
 }
 
 int rk__ext4_leaf_find(struct ext4 *e, char *buf, const char *name, size_t len,
@@ -171,7 +172,6 @@ int rk__ext4_dir_grow(struct ext4 *e, struct node *dir, uint64_t *ret_lblk,
 	if (err)
 		return err;
 	rk__ext4_size_set(e, dir, size);
-	e->dir_verified[r.pblk % DIR_VERIFIED] = r.pblk;
 	*ret_lblk = r.lblk;
 	*ret_pblk = r.pblk;
 	return 0;

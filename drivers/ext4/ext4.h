@@ -20,8 +20,10 @@
 #include <ext2fs/ext2fs.h>
 #include "driver.h"
 
-#define RUN_CACHE 64		/* remembered runs, by inode number */
+#define RUN_CACHE 16		/* remembered runs, by inode number */
 #define DIR_VERIFIED 256	/* directory blocks known to be sound */
+#define STAGED 8		/* files being truncated in stages */
+#define FLAT_BLOCKS (1u << 24)	/* larger devices have tree bitmaps */
 #define STAGE_BLOCKS 16384	/* freed at most between two commits */
 #define NAME_LIMIT EXT2_NAME_LEN
 
@@ -36,25 +38,33 @@ struct node {
 	struct ext2_inode_large i;
 };
 
+/*
+ * What an op writes of this has to be copied at its commit, page by page: so
+ * what changes together stands together (the superblock too is moved here),
+ * and scratch lives on the caller's stack, for the time of a call.
+ */
 struct ext4 {
 	struct rk_host host;
 	ext2_filsys fs;
 	bool read_only;
 	bool replaying;			/* mount is reclaiming old orphans */
-	unsigned block_size, block_bits;
-	uint8_t *dirty_groups;		/* DIRTY_* a group */
 	bool dirty_super;
+	unsigned block_size, block_bits;
 	uint64_t goal;			/* where the last data run ended */
 	uint32_t next_generation;
-	char *block[4];			/* scratch, each one block */
+	char *block[3];			/* scratch, each one block */
 	char *index[3];			/* an htree's index path */
-	char *fresh;			/* one whole inode of zeros and parts */
+	char *raw;			/* one whole inode */
 	struct gather *gather;		/* readdir's sorted leaf */
+	struct ext2_super_block *super_home;	/* where libext2fs had it */
+	ext2_ino_t staged[STAGED];	/* linked, and on the orphan list */
 	struct {
 		ext2_ino_t ino;
 		struct run run;
 	} run_cache[RUN_CACHE];
-	uint64_t dir_verified[DIR_VERIFIED];
+	uint32_t dir_verified[DIR_VERIFIED];
+	struct ext2_super_block super;
+	uint8_t dirty_groups[];		/* DIRTY_* a group */
 };
 
 enum {
@@ -68,8 +78,17 @@ enum {
 	B_DIR,				/* the directory block being worked on */
 	B_NEW,				/* the other half of a split */
 	B_META,				/* extent and indirect blocks, bitmaps */
-	B_ZERO,				/* zeros, never written to */
 };
+
+/* entry.c: scratch for one call */
+size_t rk__ext4_scratch_size(const struct ext4 *e);
+void rk__ext4_scratch_set(struct ext4 *e, uint64_t *room);
+#define SCRATCH(e_)							\
+	uint64_t room_[rk__ext4_scratch_size(e_) / sizeof(uint64_t)];	\
+	rk__ext4_scratch_set(e_, room_)
+
+extern const struct rk_driver rk_driver;
+
 
 /* io.c */
 extern struct struct_io_manager rk__ext4_io;
@@ -89,12 +108,25 @@ void rk__ext4_complain(const struct rk_host *host, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* super.c */
+int rk__ext4_mount(const struct rk_host *host,
+		   const struct rk_mount_options *opt, void **ret_fs,
+		   uint64_t *ret_root, bool *needs_recovery);
+int rk__ext4_unmount(void *fs);
 int rk__ext4_sync(void *fs);
 int rk__ext4_statfs(void *fs, struct rk_statfs *ret);
 
 /* inode.c */
 int rk__ext4_node_read(struct ext4 *e, uint64_t ino, struct node *ret);
 int rk__ext4_node_write(struct ext4 *e, struct node *n);
+/* All of it, into e->raw. */
+int rk__ext4_raw_read(struct ext4 *e, ext2_ino_t ino);
+/* Before libext2fs reads or writes inodes: it forgets what it knows of them.
+ */
+static inline void lib_enter(struct ext4 *e)
+{
+	(void)ext2fs_flush_icache(e->fs);
+}
+
 /* Reads it whatever it says: for orphans and freed inodes. */
 int rk__ext4_node_read_raw(struct ext4 *e, uint64_t ino, struct node *ret);
 void rk__ext4_stat(struct ext4 *e, const struct node *n, struct rk_stat *ret);
@@ -121,6 +153,16 @@ static inline bool has_inline(const struct node *n)
 	return n->i.i_flags & EXT4_INLINE_DATA_FL;
 }
 
+/* csum.c: of e->raw, of a block of an extent tree, of a directory block */
+bool rk__ext4_inode_sum_ok(struct ext4 *e, ext2_ino_t ino);
+void rk__ext4_inode_sum(struct ext4 *e, ext2_ino_t ino);
+bool rk__ext4_extent_sum_ok(struct ext4 *e, const struct node *n,
+			    struct ext3_extent_header *h);
+void rk__ext4_extent_sum(struct ext4 *e, const struct node *n,
+			 struct ext3_extent_header *h);
+bool rk__ext4_dir_sum_ok(struct ext4 *e, const struct node *dir, char *buf);
+bool rk__ext4_dir_sum(struct ext4 *e, const struct node *dir, char *buf);
+
 /* attr.c */
 int rk__ext4_getattr(void *fs, uint64_t ino, struct rk_stat *ret);
 int rk__ext4_setattr(void *fs, uint64_t ino, const struct rk_setattr *set,
@@ -135,10 +177,33 @@ uint64_t rk__ext4_room(struct ext4 *e);
 uint64_t rk__ext4_reserve(struct ext4 *e);
 int rk__ext4_free_blocks(struct ext4 *e, uint64_t blk, uint64_t len);
 void rk__ext4_watch_alloc(struct ext4 *e);
+int rk__ext4_alloc_inode(struct ext4 *e, ext2_ino_t near, bool dir,
+			 ext2_ino_t *ret);
+void rk__ext4_free_inode(struct ext4 *e, ext2_ino_t ino, bool dir);
 uint64_t rk__ext4_goal(struct ext4 *e, struct node *n, uint64_t lblk);
 bool rk__ext4_block_ok(struct ext4 *e, uint64_t blk, uint64_t len);
 
 /* map.c */
+/* The leaf of an extent tree where lblk is or would be: in the inode (*ret_blk
+ * 0) or in B_META; NULL if lblk is in front of all. *ret_limit: where what
+ * the leaf can hold ends. */
+int rk__ext4_leaf(struct ext4 *e, struct node *n, uint64_t lblk,
+		  struct ext3_extent_header **ret, uint64_t *ret_blk,
+		  uint64_t *ret_limit);
+/* Index of the last entry that begins at or before lblk; -1 if none does.
+ * Extents and indexes both begin with their first block. */
+int rk__ext4_last_before(const struct ext3_extent_header *h, uint64_t lblk);
+static inline uint64_t extent_len(const struct ext3_extent *x)
+{
+	return x->ee_len > EXT_INIT_MAX_LEN ? x->ee_len - EXT_INIT_MAX_LEN
+					    : x->ee_len;
+}
+
+static inline uint64_t extent_start(const struct ext3_extent *x)
+{
+	return x->ee_start | (uint64_t)x->ee_start_hi << 32;
+}
+
 /* The run that begins at lblk; a hole's length may be understated. */
 int rk__ext4_map(struct ext4 *e, struct node *n, uint64_t lblk,
 		 struct run *ret);
@@ -150,7 +215,7 @@ void rk__ext4_map_init(struct ext4 *e, struct node *n);
 /* Highest number of blocks that the inode's kind of map can hold. */
 uint64_t rk__ext4_max_blocks(struct ext4 *e, const struct node *n);
 
-/* extent.c: change the map; n->i is changed and written. */
+/* extent.c: change the map; the caller writes n. */
 int rk__ext4_map_insert(struct ext4 *e, struct node *n, const struct run *r);
 int rk__ext4_map_convert(struct ext4 *e, struct node *n, uint64_t lblk,
 			 uint64_t len, bool unwritten);
@@ -159,6 +224,8 @@ int rk__ext4_map_convert(struct ext4 *e, struct node *n, uint64_t lblk,
 /* Frees the blocks [first, last]; last ~0 is the end. 1: stages remain. */
 int rk__ext4_punch(struct ext4 *e, struct node *n, uint64_t first,
 		   uint64_t last);
+/* The end of a truncation whose stages somebody did not wait for. */
+int rk__ext4_settle(struct ext4 *e, struct node *n);
 /* 1: stages remain (the size is already set). */
 int rk__ext4_resize(struct ext4 *e, struct node *n, uint64_t size);
 int rk__ext4_zero_range(struct ext4 *e, struct node *n, uint64_t off,
@@ -257,8 +324,7 @@ int rk__ext4_htree_leaf(struct ext4 *e, struct node *dir, uint32_t major,
 /* readdir.c */
 int rk__ext4_readdir(void *fs, uint64_t dir, uint64_t cookie,
 		     rk_emit_fn *emit, void *arg);
-int rk__ext4_readdir_init(struct ext4 *e);
-void rk__ext4_readdir_finish(struct ext4 *e);
+size_t rk__ext4_gather_size(const struct ext4 *e);
 
 /* namei.c */
 int rk__ext4_lookup(void *fs, uint64_t dir, const char *name, size_t len,
@@ -280,6 +346,10 @@ int rk__ext4_rename(void *fs, uint64_t dir, const char *name, size_t len,
 		    uint32_t flags, struct rk_stat *victim);
 
 /* orphan.c */
+/* Of a linked file whose truncation goes on; false: no room to note it. */
+bool rk__ext4_is_staged(struct ext4 *e, ext2_ino_t ino);
+int rk__ext4_stage(struct ext4 *e, struct node *n);
+int rk__ext4_unstage(struct ext4 *e, struct node *n);
 int rk__ext4_orphan_add(struct ext4 *e, struct node *n);
 int rk__ext4_reclaim(void *fs, uint64_t ino);
 /* Reclaims what an earlier mount left. */

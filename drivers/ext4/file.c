@@ -16,6 +16,7 @@ static int64_t read_inline(struct ext4 *e, struct node *n, void *buf,
 
 	if (rk__ext4_size(n) > e->block_size)
 		return -EUCLEAN;
+	lib_enter(e);
 	err = ext2fs_inline_data_size(e->fs, n->ino, &size);
 	if (err)
 		return rk__ext4_errno(err);
@@ -249,7 +250,9 @@ int64_t rk__ext4_write(void *fs, uint64_t ino, const void *buf, size_t len,
 		return err;
 	e->host.change(e->host.ctx);
 	size = rk__ext4_size(&n);
-	if (has_inline(&n))
+	if (off + len > size)
+		err = rk__ext4_settle(e, &n);
+	if (!err && has_inline(&n))
 		err = rk__ext4_expand_inline(e, &n);
 	if (!err && off > size && (size & (e->block_size - 1)))
 		err = rk__ext4_zero_range(e, &n, size,

@@ -5,19 +5,80 @@
 #include <sys/sysmacros.h>
 #include "ext4.h"
 
-int rk__ext4_node_read_raw(struct ext4 *e, uint64_t ino, struct node *ret)
+/* Where on the device an inode is. */
+static int locate(struct ext4 *e, uint64_t ino, uint64_t *ret)
 {
 	struct ext2_super_block *sb = e->fs->super;
-	errcode_t err;
+	unsigned group, in;
+	uint64_t table;
 
 	if (ino == 0 || ino > sb->s_inodes_count)
 		return -ESTALE;
 	if (ino != EXT2_ROOT_INO && ino < EXT2_FIRST_INO(sb))
 		return -EUCLEAN;
+	group = (ino - 1) / sb->s_inodes_per_group;
+	in = (ino - 1) % sb->s_inodes_per_group;
+	table = ext2fs_inode_table_loc(e->fs, group);
+	*ret = (table << e->block_bits) +
+	       (uint64_t)in * EXT2_INODE_SIZE(sb);
+	return rk__ext4_block_ok(e, *ret >> e->block_bits, 1) ? 0 : -EUCLEAN;
+}
+
+static bool all_zero(const char *p, size_t n)
+{
+	return !p[0] && !memcmp(p, p + 1, n - 1);
+}
+
+static int raw_read(struct ext4 *e, ext2_ino_t ino)
+{
+	uint64_t at;
+	int err = locate(e, ino, &at);
+
+	return err ? err : rk__ext4_read_at(e, e->raw,
+				EXT2_INODE_SIZE(e->fs->super), at);
+}
+
+int rk__ext4_raw_read(struct ext4 *e, ext2_ino_t ino)
+{
+	unsigned size = EXT2_INODE_SIZE(e->fs->super);
+	int err = raw_read(e, ino);
+
+	if (!err && !rk__ext4_inode_sum_ok(e, ino) &&
+	    !all_zero(e->raw, size))
+		err = -EUCLEAN;
+	return err;
+}
+
+static int raw_write(struct ext4 *e, ext2_ino_t ino)
+{
+	uint64_t at;
+	int err = locate(e, ino, &at);
+
+	if (err)
+		return err;
+	rk__ext4_inode_sum(e, ino);
+	return rk__ext4_write_at(e, e->raw, EXT2_INODE_SIZE(e->fs->super),
+				 at);
+}
+
+static unsigned known_size(struct ext4 *e)
+{
+	unsigned size = EXT2_INODE_SIZE(e->fs->super);
+
+	return size < sizeof(struct ext2_inode_large)
+		? size : sizeof(struct ext2_inode_large);
+}
+
+int rk__ext4_node_read_raw(struct ext4 *e, uint64_t ino, struct node *ret)
+{
+	int err = ino > UINT32_MAX ? -ESTALE : rk__ext4_raw_read(e, ino);
+
+	if (err)
+		return err;
 	memset(&ret->i, 0, sizeof(ret->i));
 	ret->ino = ino;
-	err = ext2fs_read_inode_full(e->fs, ino, small(ret), sizeof(ret->i));
-	return err ? rk__ext4_errno(err) : 0;
+	memcpy(&ret->i, e->raw, known_size(e));
+	return 0;
 }
 
 static bool kind_ok(const struct node *n)
@@ -52,10 +113,15 @@ int rk__ext4_node_read(struct ext4 *e, uint64_t ino, struct node *ret)
 	return 0;
 }
 
+/* What lies behind the part of an inode that we know stays as it is. */
 int rk__ext4_node_write(struct ext4 *e, struct node *n)
 {
-	return rk__ext4_errno(ext2fs_write_inode_full(e->fs, n->ino, small(n),
-						      sizeof(n->i)));
+	int err = raw_read(e, n->ino);
+
+	if (err)
+		return err;
+	memcpy(e->raw, &n->i, known_size(e));
+	return raw_write(e, n->ino);
 }
 
 uint64_t rk__ext4_size(const struct node *n)
@@ -258,26 +324,19 @@ static void fill_new(struct ext4 *e, const struct node *dir,
 int rk__ext4_new_node(struct ext4 *e, const struct node *dir,
 		      const struct rk_new *what, struct node *n)
 {
-	unsigned size = EXT2_INODE_SIZE(e->fs->super);
 	ext2_ino_t ino;
-	errcode_t err;
+	int err = rk__ext4_alloc_inode(e, dir->ino, S_ISDIR(what->mode), &ino);
 
-	err = ext2fs_new_inode(e->fs, dir->ino, what->mode, NULL, &ino);
 	if (err)
-		return rk__ext4_errno(err);
+		return err;
 	n->ino = ino;
 	fill_new(e, dir, what, n);
 	if (S_ISREG(what->mode) || S_ISDIR(what->mode) || S_ISLNK(what->mode))
 		rk__ext4_map_init(e, n);
-	ext2fs_inode_alloc_stats2(e->fs, ino, 1, S_ISDIR(what->mode));
-	e->dirty_groups[ext2fs_group_of_ino(e->fs, ino)] |=
-		DIRTY_INODES | DIRTY_DESC;
-	e->dirty_super = true;
 	/* The whole inode, so that nothing of its last life shows. */
-	memset(e->fresh, 0, size);
-	memcpy(e->fresh, &n->i, size < sizeof(n->i) ? size : sizeof(n->i));
-	return rk__ext4_errno(ext2fs_write_inode_full(e->fs, ino,
-				(struct ext2_inode *)e->fresh, size));
+	memset(e->raw, 0, EXT2_INODE_SIZE(e->fs->super));
+	memcpy(e->raw, &n->i, known_size(e));
+	return raw_write(e, ino);
 }
 
 int rk__ext4_free_node(struct ext4 *e, struct node *n)
@@ -295,11 +354,7 @@ int rk__ext4_free_node(struct ext4 *e, struct node *n)
 	n->i.i_size_high = 0;
 	n->i.i_mode = 0;
 	err = rk__ext4_node_write(e, n);
-	if (err)
-		return err;
-	ext2fs_inode_alloc_stats2(e->fs, n->ino, -1, dir);
-	e->dirty_groups[ext2fs_group_of_ino(e->fs, n->ino)] |=
-		DIRTY_INODES | DIRTY_DESC;
-	e->dirty_super = true;
-	return 0;
+	if (!err)
+		rk__ext4_free_inode(e, n->ino, dir);
+	return err;
 }

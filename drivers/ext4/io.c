@@ -67,9 +67,11 @@ int rk__ext4_write_at(struct ext4 *e, const void *buf, size_t len,
 
 int rk__ext4_zero_at(struct ext4 *e, uint64_t off, uint64_t len)
 {
+	static const char zeros[65536];
+
 	while (len) {
-		size_t n = len < e->block_size ? len : e->block_size;
-		int err = rk__ext4_write_at(e, e->block[B_ZERO], n, off);
+		size_t n = len < sizeof(zeros) ? len : sizeof(zeros);
+		int err = rk__ext4_write_at(e, zeros, n, off);
 
 		if (err)
 			return err;

@@ -50,9 +50,7 @@ static bool header_ok(const struct ext3_extent_header *h, unsigned size,
 	       sizeof(*h) + h->eh_max * sizeof(struct ext3_extent) <= size;
 }
 
-/* Index of the last entry that begins at or before lblk; -1 if none does.
- * Extents and indexes both begin with their first block. */
-static int last_before(const struct ext3_extent_header *h, uint64_t lblk)
+int rk__ext4_last_before(const struct ext3_extent_header *h, uint64_t lblk)
 {
 	const struct ext3_extent *x = (const void *)(h + 1);
 	int lo = 0, hi = h->eh_entries;
@@ -78,16 +76,14 @@ static int read_node_block(struct ext4 *e, struct node *n, uint64_t blk)
 	err = rk__ext4_read_at(e, buf, e->block_size, blk << e->block_bits);
 	if (err)
 		return err;
-	if (!ext2fs_extent_block_csum_verify(e->fs, n->ino, (void *)buf))
-		return -EUCLEAN;
-	return 0;
+	return rk__ext4_extent_sum_ok(e, n, (void *)buf) ? 0 : -EUCLEAN;
 }
 
 static int leaf_run(struct ext4 *e, const struct ext3_extent_header *h,
 		    uint64_t lblk, uint64_t limit, struct run *ret)
 {
 	const struct ext3_extent *x = (const void *)(h + 1);
-	int at = last_before(h, lblk);
+	int at = rk__ext4_last_before(h, lblk);
 	uint64_t start, len;
 
 	*ret = (struct run){ .lblk = lblk };
@@ -97,16 +93,13 @@ static int leaf_run(struct ext4 *e, const struct ext3_extent_header *h,
 	if (at < 0)
 		return 0;
 	x += at;
-	len = x->ee_len;
-	if (len > EXT_INIT_MAX_LEN) {
-		len -= EXT_INIT_MAX_LEN;
-		ret->unwritten = true;
-	}
+	len = extent_len(x);
+	ret->unwritten = x->ee_len > EXT_INIT_MAX_LEN;
 	if (lblk - x->ee_block >= len) {
 		ret->unwritten = false;
 		return 0;
 	}
-	start = x->ee_start | (uint64_t)x->ee_start_hi << 32;
+	start = extent_start(x);
 	if (!rk__ext4_block_ok(e, start, len))
 		return -EUCLEAN;
 	ret->pblk = start + (lblk - x->ee_block);
@@ -116,34 +109,34 @@ static int leaf_run(struct ext4 *e, const struct ext3_extent_header *h,
 	return 0;
 }
 
-static int map_extents(struct ext4 *e, struct node *n, uint64_t lblk,
-		       struct run *ret)
+int rk__ext4_leaf(struct ext4 *e, struct node *n, uint64_t lblk,
+		  struct ext3_extent_header **ret, uint64_t *ret_blk,
+		  uint64_t *ret_limit)
 {
-	const struct ext3_extent_header *h = (const void *)n->i.i_block;
-	unsigned depth = h->eh_depth;
-	unsigned size = sizeof(n->i.i_block);
-	uint64_t limit = 1ull << 32;
+	struct ext3_extent_header *h = (void *)n->i.i_block;
+	unsigned depth = h->eh_depth, size = sizeof(n->i.i_block);
+	int at, err;
 
+	*ret_blk = 0;
+	*ret_limit = 1ull << 32;
 	if (depth > 5)
 		return -EUCLEAN;
 	for (;; depth--) {
 		const struct ext3_extent_idx *x = (const void *)(h + 1);
-		int at, err;
 
 		if (!header_ok(h, size, depth))
 			return -EUCLEAN;
+		*ret = h;
 		if (depth == 0)
-			return leaf_run(e, h, lblk, limit, ret);
-		at = last_before(h, lblk);
-		if (at + 1 < h->eh_entries && x[at + 1].ei_block < limit)
-			limit = x[at + 1].ei_block;
-		if (at < 0) {
-			*ret = (struct run){ .lblk = lblk,
-					     .len = limit - lblk };
 			return 0;
-		}
-		err = read_node_block(e, n, x[at].ei_leaf |
-				(uint64_t)x[at].ei_leaf_hi << 32);
+		at = rk__ext4_last_before(h, lblk);
+		if (at + 1 < h->eh_entries && x[at + 1].ei_block < *ret_limit)
+			*ret_limit = x[at + 1].ei_block;
+		*ret = NULL;
+		if (at < 0)
+			return 0;
+		*ret_blk = x[at].ei_leaf | (uint64_t)x[at].ei_leaf_hi << 32;
+		err = read_node_block(e, n, *ret_blk);
 		if (err)
 			return err;
 		h = (void *)e->block[B_META];
@@ -151,10 +144,25 @@ static int map_extents(struct ext4 *e, struct node *n, uint64_t lblk,
 	}
 }
 
+static int map_extents(struct ext4 *e, struct node *n, uint64_t lblk,
+		       struct run *ret)
+{
+	struct ext3_extent_header *h;
+	uint64_t blk, limit;
+	int err = rk__ext4_leaf(e, n, lblk, &h, &blk, &limit);
+
+	if (err)
+		return err;
+	if (h)
+		return leaf_run(e, h, lblk, limit, ret);
+	*ret = (struct run){ .lblk = lblk, .len = limit - lblk };
+	return 0;
+}
+
 static int extents_end(struct ext4 *e, struct node *n, uint64_t *ret)
 {
 	const struct ext3_extent_header *h = (const void *)n->i.i_block;
-	unsigned depth = h->eh_depth, size = sizeof(n->i.i_block), len;
+	unsigned depth = h->eh_depth, size = sizeof(n->i.i_block);
 
 	*ret = 0;
 	if (depth > 5)
@@ -171,10 +179,7 @@ static int extents_end(struct ext4 *e, struct node *n, uint64_t *ret)
 		x += h->eh_entries - 1;
 		if (depth == 0) {
 			last = (const void *)x;
-			len = last->ee_len;
-			if (len > EXT_INIT_MAX_LEN)
-				len -= EXT_INIT_MAX_LEN;
-			*ret = (uint64_t)last->ee_block + len;
+			*ret = last->ee_block + extent_len(last);
 			return 0;
 		}
 		err = read_node_block(e, n, x->ei_leaf |

@@ -6,8 +6,25 @@
  */
 #include "ext4.h"
 
+static ext2_ino_t *find_staged(struct ext4 *e, ext2_ino_t ino)
+{
+	unsigned i;
+
+	for (i = 0; i < STAGED; i++)
+		if (e->staged[i] == ino)
+			return &e->staged[i];
+	return NULL;
+}
+
 int rk__ext4_orphan_add(struct ext4 *e, struct node *n)
 {
+	ext2_ino_t *staged = find_staged(e, n->ino);
+
+	/* On the list already: it lost its last name between two stages. */
+	if (staged && !n->i.i_links_count) {
+		*staged = 0;
+		return rk__ext4_node_write(e, n);
+	}
 	n->i.i_dtime = e->fs->super->s_last_orphan;
 	e->fs->super->s_last_orphan = n->ino;
 	e->dirty_super = true;
@@ -47,6 +64,7 @@ static int free_xattr_block(struct ext4 *e, struct node *n)
 		return 0;
 	if (!rk__ext4_block_ok(e, ext2fs_file_acl_block(e->fs, small(n)), 1))
 		return -EUCLEAN;
+	lib_enter(e);
 	err = ext2fs_free_ext_attr(e->fs, n->ino, &n->i);
 	return rk__ext4_errno(err);
 }
@@ -77,19 +95,47 @@ int rk__ext4_reclaim(void *fs, uint64_t ino)
 	return err ? err : rk__ext4_free_node(e, &n);
 }
 
+bool rk__ext4_is_staged(struct ext4 *e, ext2_ino_t ino)
+{
+	return find_staged(e, ino) != NULL;
+}
+
+/* 1: stages remain. Where there is no room to note it, none do. */
+int rk__ext4_stage(struct ext4 *e, struct node *n)
+{
+	ext2_ino_t *free_one = find_staged(e, 0);
+	int rc;
+
+	if (rk__ext4_is_staged(e, n->ino))
+		return 1;
+	if (free_one) {
+		*free_one = n->ino;
+		rc = rk__ext4_orphan_add(e, n);
+		return rc ? rc : 1;
+	}
+	do
+		rc = rk__ext4_punch(e, n, (rk__ext4_size(n) +
+				    e->block_size - 1) >> e->block_bits, ~0ull);
+	while (rc > 0);
+	return rc;
+}
+
+int rk__ext4_unstage(struct ext4 *e, struct node *n)
+{
+	int err = orphan_remove(e, n);
+
+	if (err)
+		return err;
+	*find_staged(e, n->ino) = 0;
+	n->i.i_dtime = 0;
+	return rk__ext4_node_write(e, n);
+}
+
 /* A linked file on the list was being truncated. */
 static int finish_truncate(struct ext4 *e, struct node *n)
 {
-	int rc;
-
-	do
-		rc = rk__ext4_resize(e, n, rk__ext4_size(n));
-	while (rc > 0);
-	if (rc)
-		return rc;
-	rc = orphan_remove(e, n);
-	n->i.i_dtime = 0;
-	return rc ? rc : rk__ext4_node_write(e, n);
+	*find_staged(e, 0) = n->ino;
+	return rk__ext4_settle(e, n);
 }
 
 int rk__ext4_orphan_replay(struct ext4 *e)

@@ -63,9 +63,9 @@ static int change_range(struct ext4 *e, struct node *n, uint32_t mode,
 			uint64_t off, uint64_t end)
 {
 	uint64_t mask = e->block_size - 1;
-	int err = 0;
+	int err = rk__ext4_settle(e, n);
 
-	if (has_inline(n))
+	if (!err && has_inline(n))
 		err = rk__ext4_expand_inline(e, n);
 	if (!err && (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)))
 		err = punch(e, n, off, end);

@@ -23,50 +23,57 @@ struct item {
 struct gather {
 	char *buf;
 	struct item *item;
+	void *more;			/* both, when malloc's */
 	unsigned n, blocks, room;	/* room: blocks that fit */
 };
 
 static const uint8_t dt_of[] = { 0, 8, 4, 2, 6, 1, 12, 10 };
 
-static unsigned items_per_block(struct ext4 *e)
+static unsigned items_per_block(const struct ext4 *e)
 {
 	return e->block_size / 12 + 1;
 }
 
+/* The first block's room is scratch, more than that is malloc's. */
 static int make_room(struct ext4 *e, struct gather *g, unsigned blocks)
 {
-	char *buf;
+	size_t items = blocks * items_per_block(e) * sizeof(struct item);
 	struct item *item;
+	char *buf;
 
 	if (blocks <= g->room)
 		return 0;
 	if (blocks > MAX_CHAIN)
 		return -EUCLEAN;
-	buf = realloc(g->buf, (size_t)blocks << e->block_bits);
+	buf = malloc(items + ((size_t)blocks << e->block_bits));
 	if (!buf)
 		return -ENOMEM;
-	g->buf = buf;
-	item = realloc(g->item, blocks * items_per_block(e) * sizeof(*item));
-	if (!item)
-		return -ENOMEM;
+	item = (struct item *)buf;
+	memcpy(item, g->item, g->n * sizeof(*item));
+	memcpy(buf + items, g->buf, (size_t)g->blocks << e->block_bits);
+	free(g->more);
+	g->more = buf;
 	g->item = item;
+	g->buf = buf + items;
 	g->room = blocks;
 	return 0;
 }
 
-int rk__ext4_readdir_init(struct ext4 *e)
+size_t rk__ext4_gather_size(const struct ext4 *e)
 {
-	e->gather = calloc(1, sizeof(*e->gather));
-	return e->gather ? make_room(e, e->gather, 1) : -ENOMEM;
+	return sizeof(struct gather) + e->block_size +
+	       items_per_block(e) * sizeof(struct item);
 }
 
-void rk__ext4_readdir_finish(struct ext4 *e)
+static void init(struct ext4 *e)
 {
-	if (!e->gather)
-		return;
-	free(e->gather->buf);
-	free(e->gather->item);
-	free(e->gather);
+	struct gather *g = e->gather;
+
+	g->item = (struct item *)(g + 1);
+	g->buf = (char *)(g->item + items_per_block(e));
+	g->more = NULL;
+	g->n = g->blocks = 0;
+	g->room = 1;
 }
 
 static bool is_dots(const struct ext2_dir_entry *d)
@@ -297,6 +304,16 @@ static int read_linear(struct ext4 *e, struct node *dir, uint64_t cookie,
 	return 0;
 }
 
+static int list(struct ext4 *e, struct node *dir, uint64_t cookie,
+		rk_emit_fn *emit, void *arg)
+{
+	if (has_inline(dir) || rk__ext4_dir_indexed(e, dir) ||
+	    (ext2fs_has_feature_dir_index(e->fs->super) &&
+	     rk__ext4_dir_blocks(e, dir) == 1))
+		return read_hashed(e, dir, cookie, emit, arg);
+	return read_linear(e, dir, cookie, emit, arg);
+}
+
 int rk__ext4_readdir(void *fs, uint64_t ino, uint64_t cookie,
 		     rk_emit_fn *emit, void *arg)
 {
@@ -306,9 +323,8 @@ int rk__ext4_readdir(void *fs, uint64_t ino, uint64_t cookie,
 
 	if (err)
 		return err;
-	if (has_inline(&dir) || rk__ext4_dir_indexed(e, &dir) ||
-	    (ext2fs_has_feature_dir_index(e->fs->super) &&
-	     rk__ext4_dir_blocks(e, &dir) == 1))
-		return read_hashed(e, &dir, cookie, emit, arg);
-	return read_linear(e, &dir, cookie, emit, arg);
+	init(e);
+	err = list(e, &dir, cookie, emit, arg);
+	free(e->gather->more);
+	return err;
 }

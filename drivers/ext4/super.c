@@ -1,5 +1,5 @@
 /*
- * super.c - mount, unmount, sync, and the driver's table.
+ * super.c - mount, unmount and sync.
  *
  * Bitmaps, group descriptors and the superblock are in memory while mounted;
  * sync() writes those that changed, so that the device alone is then a
@@ -9,12 +9,20 @@
 #include <sys/statvfs.h>
 #include "ext4.h"
 
+/* What is behind the last bit of a bitmap reads as used. */
+static void pad(struct ext4 *e, char *buf, unsigned n)
+{
+	for (; n % 8; n++)
+		ext2fs_set_bit(n, buf);
+	memset(buf + n / 8, 0xff, e->block_size - n / 8);
+}
+
 static int write_block_bitmap(struct ext4 *e, dgrp_t g)
 {
 	ext2_filsys fs = e->fs;
 	unsigned per = EXT2_BLOCKS_PER_GROUP(fs->super);
 	uint64_t first = ext2fs_group_first_block2(fs, g);
-	unsigned n = ext2fs_group_blocks_count(fs, g), i;
+	unsigned n = ext2fs_group_blocks_count(fs, g);
 	char *buf = e->block[B_META];
 	errcode_t err;
 
@@ -24,8 +32,7 @@ static int write_block_bitmap(struct ext4 *e, dgrp_t g)
 	err = ext2fs_get_block_bitmap_range2(fs->block_map, first, n, buf);
 	if (err)
 		return rk__ext4_errno(err);
-	for (i = n; i < e->block_size * 8; i++)
-		ext2fs_set_bit(i, buf);
+	pad(e, buf, n);
 	ext2fs_block_bitmap_csum_set(fs, g, buf, per / 8);
 	return rk__ext4_write_at(e, buf, e->block_size,
 			ext2fs_block_bitmap_loc(fs, g) << e->block_bits);
@@ -34,7 +41,7 @@ static int write_block_bitmap(struct ext4 *e, dgrp_t g)
 static int write_inode_bitmap(struct ext4 *e, dgrp_t g)
 {
 	ext2_filsys fs = e->fs;
-	unsigned per = EXT2_INODES_PER_GROUP(fs->super), i;
+	unsigned per = EXT2_INODES_PER_GROUP(fs->super);
 	char *buf = e->block[B_META];
 	errcode_t err;
 
@@ -45,8 +52,7 @@ static int write_inode_bitmap(struct ext4 *e, dgrp_t g)
 					     (uint64_t)g * per + 1, per, buf);
 	if (err)
 		return rk__ext4_errno(err);
-	for (i = per; i < e->block_size * 8; i++)
-		ext2fs_set_bit(i, buf);
+	pad(e, buf, per);
 	ext2fs_inode_bitmap_csum_set(fs, g, buf, per / 8);
 	return rk__ext4_write_at(e, buf, e->block_size,
 			ext2fs_inode_bitmap_loc(fs, g) << e->block_bits);
@@ -142,43 +148,13 @@ int rk__ext4_statfs(void *fs, struct rk_statfs *ret)
 	return 0;
 }
 
-static void destroy(struct ext4 *e)
+static void destroy(struct ext4 *e, ext2_filsys fs)
 {
-	unsigned i;
-
-	if (!e)
-		return;
-	if (e->fs)
-		ext2fs_free(e->fs);
-	for (i = 0; i < sizeof(e->block) / sizeof(*e->block); i++)
-		free(e->block[i]);
-	for (i = 0; i < sizeof(e->index) / sizeof(*e->index); i++)
-		free(e->index[i]);
-	rk__ext4_readdir_finish(e);
-	free(e->fresh);
-	free(e->dirty_groups);
+	if (e && e->super_home)
+		fs->super = e->super_home;
+	if (fs)
+		ext2fs_free(fs);
 	free(e);
-}
-
-static int get_buffers(struct ext4 *e)
-{
-	unsigned i;
-
-	for (i = 0; i < sizeof(e->block) / sizeof(*e->block); i++) {
-		e->block[i] = calloc(1, e->block_size);
-		if (!e->block[i])
-			return -ENOMEM;
-	}
-	for (i = 0; i < sizeof(e->index) / sizeof(*e->index); i++) {
-		e->index[i] = calloc(1, e->block_size);
-		if (!e->index[i])
-			return -ENOMEM;
-	}
-	e->fresh = calloc(1, EXT2_INODE_SIZE(e->fs->super));
-	e->dirty_groups = calloc(1, e->fs->group_desc_count);
-	if (!e->fresh || !e->dirty_groups)
-		return -ENOMEM;
-	return rk__ext4_readdir_init(e);
 }
 
 /* What can be told from the superblock alone. */
@@ -227,42 +203,74 @@ static int check_options(const struct rk_host *host,
 	return -EINVAL;
 }
 
-static int check_groups(struct ext4 *e)
+static int check_groups(ext2_filsys fs)
 {
 	dgrp_t g;
 
-	for (g = 0; g < e->fs->group_desc_count; g++)
-		if (!ext2fs_group_desc_csum_verify(e->fs, g))
+	for (g = 0; g < fs->group_desc_count; g++)
+		if (!ext2fs_group_desc_csum_verify(fs, g))
 			return -EUCLEAN;
-	return ext2fs_check_desc(e->fs) ? -EUCLEAN : 0;
+	return ext2fs_check_desc(fs) ? -EUCLEAN : 0;
 }
 
-static int open_fs(struct ext4 *e)
+static int read_bitmaps(const struct rk_host *host, ext2_filsys fs)
 {
-	int flags = EXT2_FLAG_64BITS | EXT2_FLAG_SKIP_MMP |
-		    (e->read_only ? 0 : EXT2_FLAG_RW);
 	errcode_t err;
 
-	rk__ext4_io_bind(&e->host);
-	err = ext2fs_open("", flags, 0, 0, &rk__ext4_io, &e->fs);
+	/* Flat ones change in one place; but they are as large as the
+	 * device, and so is the first commit. */
+	if (ext2fs_blocks_count(fs->super) <= FLAT_BLOCKS)
+		fs->default_bitmap_type = EXT2FS_BMAP64_BITARRAY;
+	err = ext2fs_read_bitmaps(fs);
+	if (err)
+		rk__ext4_complain(host, "ext4: the bitmaps are damaged");
+	return rk__ext4_errno(err);
+}
+
+static int open_fs(const struct rk_host *host, bool read_only,
+		   ext2_filsys *ret)
+{
+	int flags = EXT2_FLAG_64BITS | EXT2_FLAG_SKIP_MMP |
+		    (read_only ? 0 : EXT2_FLAG_RW);
+	errcode_t err;
+
+	rk__ext4_io_bind(host);
+	err = ext2fs_open("", flags, 0, 0, &rk__ext4_io, ret);
 	if (err) {
-		e->fs = NULL;
-		rk__ext4_complain(&e->host, "ext4: the superblock or the "
-				  "group descriptors are damaged");
+		*ret = NULL;
+		rk__ext4_complain(host, "ext4: the superblock or the group "
+				  "descriptors are damaged");
 		return err == EXT2_ET_NO_MEMORY ? -ENOMEM : -EUCLEAN;
 	}
-	if (check_groups(e)) {
-		rk__ext4_complain(&e->host, "ext4: the group descriptors are "
+	if (check_groups(*ret)) {
+		rk__ext4_complain(host, "ext4: the group descriptors are "
 				  "damaged");
 		return -EUCLEAN;
 	}
-	err = ext2fs_read_bitmaps(e->fs);
-	if (err) {
-		rk__ext4_complain(&e->host, "ext4: the bitmaps are damaged");
-		return rk__ext4_errno(err);
-	}
-	err = ext2fs_create_inode_cache(e->fs, 32);
-	return rk__ext4_errno(err);
+	err = ext2fs_create_inode_cache(*ret, 1);
+	return err ? rk__ext4_errno(err) : read_bitmaps(host, *ret);
+}
+
+static int get_state(const struct rk_host *host, bool read_only,
+		     ext2_filsys fs, struct ext4 **ret)
+{
+	size_t size = sizeof(struct ext4) + fs->group_desc_count;
+	struct ext4 *e = aligned_alloc(4096, (size + 4095) & ~(size_t)4095);
+
+	if (!e)
+		return -ENOMEM;
+	memset(e, 0, size);
+	e->host = *host;
+	e->fs = fs;
+	e->read_only = read_only;
+	e->block_size = fs->blocksize;
+	e->block_bits = EXT2_BLOCK_SIZE_BITS(fs->super);
+	e->super = *fs->super;
+	e->super_home = fs->super;
+	fs->super = &e->super;
+	rk__ext4_watch_alloc(e);
+	*ret = e;
+	return 0;
 }
 
 /* As the kernel does at mount. */
@@ -286,56 +294,46 @@ static int begin_writing(struct ext4 *e)
 	return rk__ext4_sync(e);
 }
 
-static int mount_fs(struct ext4 *e, uint64_t *ret_root)
+static int start(struct ext4 *e)
 {
+	SCRATCH(e);
 	struct node root;
-	int err = open_fs(e);
 
-	if (err)
-		return err;
-	e->block_size = e->fs->blocksize;
-	e->block_bits = EXT2_BLOCK_SIZE_BITS(e->fs->super);
-	err = get_buffers(e);
-	if (err)
-		return err;
-	rk__ext4_watch_alloc(e);
-	err = rk__ext4_dir_node(e, EXT2_ROOT_INO, &root);
-	if (err) {
+	if (rk__ext4_dir_node(e, EXT2_ROOT_INO, &root)) {
 		rk__ext4_complain(&e->host, "ext4: the root directory is "
 				  "damaged");
 		return -EUCLEAN;
 	}
-	*ret_root = EXT2_ROOT_INO;
 	return e->read_only ? 0 : begin_writing(e);
 }
 
-static int ext4_mount(const struct rk_host *host,
-		      const struct rk_mount_options *opt, void **ret_fs,
-		      uint64_t *ret_root, bool *needs_recovery)
+int rk__ext4_mount(const struct rk_host *host,
+		   const struct rk_mount_options *opt, void **ret_fs,
+		   uint64_t *ret_root, bool *needs_recovery)
 {
-	struct ext4 *e;
+	struct ext4 *e = NULL;
+	ext2_filsys fs = NULL;
 	int err = check_options(host, opt);
 
 	*needs_recovery = false;
 	if (!err)
 		err = check_super(host, opt->read_only, needs_recovery);
-	if (err)
-		return err;
-	e = calloc(1, sizeof(*e));
-	if (!e)
-		return -ENOMEM;
-	e->host = *host;
-	e->read_only = opt->read_only;
-	err = mount_fs(e, ret_root);
+	if (!err)
+		err = open_fs(host, opt->read_only, &fs);
+	if (!err)
+		err = get_state(host, opt->read_only, fs, &e);
+	if (!err)
+		err = start(e);
 	if (err) {
-		destroy(e);
+		destroy(e, fs);
 		return err;
 	}
+	*ret_root = EXT2_ROOT_INO;
 	*ret_fs = e;
 	return 0;
 }
 
-static int ext4_unmount(void *fs)
+int rk__ext4_unmount(void *fs)
 {
 	struct ext4 *e = fs;
 	int err = 0;
@@ -348,35 +346,6 @@ static int ext4_unmount(void *fs)
 		}
 		err = rk__ext4_sync(e);
 	}
-	destroy(e);
+	destroy(e, e->fs);
 	return err;
 }
-
-__attribute__((visibility("default")))
-const struct rk_driver rk_driver = {
-	.abi = RK_DRIVER_ABI,
-	.name = "ext4",
-	.help = "",
-	.mount = ext4_mount,
-	.unmount = ext4_unmount,
-	.lookup = rk__ext4_lookup,
-	.getattr = rk__ext4_getattr,
-	.setattr = rk__ext4_setattr,
-	.create = rk__ext4_create,
-	.link = rk__ext4_link,
-	.unlink = rk__ext4_unlink,
-	.rename = rk__ext4_rename,
-	.reclaim = rk__ext4_reclaim,
-	.readlink = rk__ext4_readlink,
-	.read = rk__ext4_read,
-	.write = rk__ext4_write,
-	.fallocate = rk__ext4_fallocate,
-	.seek = rk__ext4_seek,
-	.readdir = rk__ext4_readdir,
-	.getxattr = rk__ext4_getxattr,
-	.setxattr = rk__ext4_setxattr,
-	.listxattr = rk__ext4_listxattr,
-	.removexattr = rk__ext4_removexattr,
-	.statfs = rk__ext4_statfs,
-	.sync = rk__ext4_sync,
-};

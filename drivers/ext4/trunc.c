@@ -2,8 +2,9 @@
  * trunc.c - taking blocks away from a file, and zeros at its edges.
  *
  * A large file shrinks in stages: its size goes first, then blocks from the
- * end, a bounded number each time, so that no commit is large. Blocks beyond
- * the size are legal in between, and setattr or reclaim goes on with them.
+ * end, a bounded number each time, so that no commit is large. In between a
+ * linked file is on the orphan list, where the next mount finds it, and in
+ * `staged`, where whoever makes it larger finds it.
  */
 #include <stdlib.h>
 #include "ext4.h"
@@ -11,6 +12,59 @@
 static int has_blocks(struct ext4 *e, struct node *n)
 {
 	return ext2fs_inode_has_valid_blocks2(e->fs, small(n));
+}
+
+/* An extent's part [first, last] of its own blocks goes. */
+static int cut_extent(struct ext4 *e, struct node *n, struct ext3_extent *x,
+		      uint64_t first, uint64_t last)
+{
+	uint64_t start = extent_start(x), len = last - first + 1;
+	uint64_t skip = first - x->ee_block;
+	int err = rk__ext4_free_blocks(e, start + skip, len);
+
+	if (!err)
+		err = rk__ext4_errno(ext2fs_iblk_sub_blocks(e->fs, small(n),
+							    len));
+	if (err)
+		return err;
+	if (skip == 0) {
+		x->ee_block += len;
+		x->ee_start = start + len;
+		x->ee_start_hi = (start + len) >> 32;
+	}
+	x->ee_len -= len;
+	return 0;
+}
+
+/* A tree that is only a root: 1 done, 0 it would have to be split. */
+static int punch_root(struct ext4 *e, struct node *n, uint64_t first,
+		      uint64_t last)
+{
+	struct ext3_extent_header *h = (void *)n->i.i_block;
+	struct ext3_extent *x = (void *)(h + 1);
+	int i;
+
+	for (i = h->eh_entries - 1; i >= 0; i--) {
+		uint64_t begin = x[i].ee_block, len = extent_len(&x[i]), end;
+		uint64_t from = first > begin ? first : begin, to;
+		int err;
+
+		end = begin + len - 1;
+		to = last < end ? last : end;
+		if (!len || from > to)
+			continue;
+		if (from > begin && to < end)
+			return 0;
+		err = cut_extent(e, n, &x[i], from, to);
+		if (err)
+			return err;
+		if (to - from + 1 < len)
+			continue;
+		h->eh_entries--;
+		memmove(&x[i], &x[i + 1], (h->eh_entries - i) * sizeof(*x));
+		memset(&x[h->eh_entries], 0, sizeof(*x));
+	}
+	return 1;
 }
 
 int rk__ext4_punch(struct ext4 *e, struct node *n, uint64_t first,
@@ -36,9 +90,30 @@ int rk__ext4_punch(struct ext4 *e, struct node *n, uint64_t first,
 		more = true;
 	}
 	rk__ext4_map_forget(e, n->ino);
+	if ((n->i.i_flags & EXT4_EXTENTS_FL) &&
+	    !((struct ext3_extent_header *)n->i.i_block)->eh_depth) {
+		rc = punch_root(e, n, first, last);
+		if (rc)
+			return rc < 0 ? rc : 0;
+	}
+	lib_enter(e);
 	err = ext2fs_punch(e->fs, n->ino, small(n), NULL, from,
 			   last + 1 == end ? ~0ULL : last);
 	return err ? rk__ext4_errno(err) : more;
+}
+
+int rk__ext4_settle(struct ext4 *e, struct node *n)
+{
+	uint64_t mask = e->block_size - 1;
+	int rc;
+
+	if (!rk__ext4_is_staged(e, n->ino))
+		return 0;
+	do
+		rc = rk__ext4_punch(e, n, (rk__ext4_size(n) + mask) >>
+				    e->block_bits, ~0ull);
+	while (rc > 0);
+	return rc ? rc : rk__ext4_unstage(e, n);
 }
 
 int rk__ext4_zero_range(struct ext4 *e, struct node *n, uint64_t off,
@@ -78,7 +153,7 @@ static int zero_tail(struct ext4 *e, struct node *n, uint64_t size)
 int rk__ext4_resize(struct ext4 *e, struct node *n, uint64_t size)
 {
 	uint64_t old = rk__ext4_size(n);
-	int err, more = 0;
+	int err = 0, more = 0;
 
 	if (size > rk__ext4_max_blocks(e, n) << e->block_bits)
 		return -EFBIG;
@@ -87,7 +162,10 @@ int rk__ext4_resize(struct ext4 *e, struct node *n, uint64_t size)
 		if (err)
 			return err;
 	}
-	err = zero_tail(e, n, size < old ? size : old);
+	if (size > old)
+		err = rk__ext4_settle(e, n);
+	if (!err)
+		err = zero_tail(e, n, size < old ? size : old);
 	if (err)
 		return err;
 	rk__ext4_size_set(e, n, size);
@@ -95,15 +173,23 @@ int rk__ext4_resize(struct ext4 *e, struct node *n, uint64_t size)
 	if (!err && size <= old)
 		err = more = rk__ext4_punch(e, n,
 			(size + e->block_size - 1) >> e->block_bits, ~0ull);
-	return err < 0 ? err : more;
+	if (err < 0 || !n->i.i_links_count)
+		return err < 0 ? err : more;
+	if (more)
+		more = rk__ext4_stage(e, n);
+	else if (rk__ext4_is_staged(e, n->ino))
+		more = rk__ext4_unstage(e, n);
+	return more;
 }
 
 static int drop_inline(struct ext4 *e, struct node *n)
 {
 	struct ext2_xattr_handle *h;
-	errcode_t err = ext2fs_xattrs_open(e->fs, n->ino, &h);
+	errcode_t err;
 	int rc;
 
+	lib_enter(e);
+	err = ext2fs_xattrs_open(e->fs, n->ino, &h);
 	if (err)
 		return rk__ext4_errno(err);
 	err = ext2fs_xattrs_read(h);

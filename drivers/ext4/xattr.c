@@ -45,10 +45,9 @@ static bool has_any(struct ext4 *e, struct node *n)
 		return true;
 	if (size <= EXT2_GOOD_OLD_INODE_SIZE || at + sizeof(magic) > size)
 		return false;
-	if (ext2fs_read_inode_full(e->fs, n->ino,
-				   (struct ext2_inode *)e->fresh, size))
+	if (rk__ext4_raw_read(e, n->ino))
 		return true;
-	memcpy(&magic, e->fresh + at, sizeof(magic));
+	memcpy(&magic, e->raw + at, sizeof(magic));
 	return magic == EXT2_EXT_ATTR_MAGIC;
 }
 
@@ -61,6 +60,7 @@ static int open_attrs(struct ext4 *e, struct node *n,
 
 	if (block && !rk__ext4_block_ok(e, block, 1))
 		return -EUCLEAN;
+	lib_enter(e);
 	err = ext2fs_xattrs_open(e->fs, n->ino, ret);
 	if (err)
 		return rk__ext4_errno(err);
