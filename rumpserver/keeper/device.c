@@ -16,8 +16,8 @@ int rk__device_write(int fd, const void *buf, size_t len, uint64_t off)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
-			return -errno;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
 		p += n;
 		off += (size_t)n;
 		len -= (size_t)n;
@@ -25,7 +25,6 @@ int rk__device_write(int fd, const void *buf, size_t len, uint64_t off)
 	return 0;
 }
 
-/* What lies behind the end of the file reads as zeros. */
 int rk__device_read(int fd, void *buf, size_t len, uint64_t off)
 {
 	char *p = buf;
@@ -50,5 +49,17 @@ int rk__device_read(int fd, void *buf, size_t len, uint64_t off)
 
 int rk__device_sync(int fd)
 {
-	return fdatasync(fd) < 0 ? -errno : 0;
+	int r;
+
+	do
+		r = fdatasync(fd);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+uint64_t rk__device_size(int fd)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+
+	return end < 0 ? 0 : (uint64_t)end;
 }

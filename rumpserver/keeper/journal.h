@@ -1,7 +1,9 @@
 /*
  * journal.h - the write-ahead journal of one device: a file beside the image.
  *
- * Block 0 is the head; transactions follow, each a whole flush point:
+ * Two heads, one in block 0 and one in block 1, are written in turn: the valid
+ * one with the higher count holds. Transactions follow, each a whole flush
+ * point:
  *
  *	descriptor	RK_PAGE-aligned: struct rk__journal_tx and the numbers of
  *			the blocks
@@ -11,9 +13,17 @@
  * A transaction counts only if the trailer's checksum over all before it
  * holds, its epoch is the head's and its number follows its predecessor's. So
  * one write and one sync make it durable, a torn one is as if it had never
- * been, and what an earlier epoch left in the file is never taken for new. The
- * head is written anew, with the next epoch, when everything was copied to the
+ * been, and what an earlier epoch left in the file is never taken for new: the
+ * epoch is random, so that nobody can put a transaction to come into the data
+ * of an earlier one. A new head is written when everything was copied to the
  * image.
+ *
+ * What may be replayed over which image. The head holds a hash of each sector
+ * of the image's first block as of the start of the epoch. Since then only
+ * this journal's blocks were written to the image, whole or in part: each
+ * sector there must be as it was, or as some transaction has it. So an image
+ * that was made anew, brought back from a backup or changed by another program
+ * meanwhile is refused, and a copy of image and journal is as good as both.
  */
 #ifndef RK_JOURNAL_H
 #define RK_JOURNAL_H
@@ -27,14 +37,21 @@
 #define RK_JOURNAL_TX_MAGIC	0x78746b72u
 #define RK_JOURNAL_END_MAGIC	0x646e6b72u
 #define RK_JOURNAL_VERSION	1
+#define RK_JOURNAL_START	(2ull * RK_PAGE)	/* of the transactions */
+
+enum {
+	RK_SECTOR = 512,
+	RK_PROBES = RK_PAGE / RK_SECTOR,
+};
 
 struct rk__journal_head {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t reserved;
-	uint64_t epoch;
-	uint64_t identity;		/* of the image, rk__journal_identity() */
+	uint64_t count;			/* of heads so far; 1 is the first */
+	uint64_t epoch;			/* random */
 	uint64_t image_size;
+	uint64_t probe[RK_PROBES];	/* hash of each sector of block 0 */
 	uint64_t check;			/* XXH3 over the words before */
 };
 
@@ -53,56 +70,75 @@ struct rk__journal_end {
 	uint64_t check;			/* XXH3 over descriptor and data */
 };
 
-/* One journal as its keeper knows it. */
-struct rk__journal {
-	int fd;
-	uint64_t identity, image_size;
-	uint64_t epoch;
-	uint64_t number;		/* of the last transaction */
-	uint64_t end;			/* where the next one goes */
+/* Where the content of a block stands in the journal. */
+struct rk__logged {
+	uint64_t block;
+	uint64_t at;
 };
 
-/* Where the journal of an image is: beside it, or, if nothing can be made
- * there, in a state directory under the image's device and inode. -ENOENT if
- * there is no such image; -ENAMETOOLONG. */
-int rk__journal_path(const char *image, char *ret, size_t size);
+/* One journal as its keeper knows it. */
+struct rk__journal {
+	int fd, image_fd;
+	uint64_t image_size;
+	uint64_t count;			/* of the newest head; 0: there is none */
+	uint64_t epoch;			/* 0: the next transaction needs a head */
+	uint64_t number;		/* of the last transaction */
+	uint64_t end;			/* where the next one goes */
+	/* What counts and was not copied to the image, in the order it was
+	 * written, or sorted by block with the newest of each. */
+	struct rk__logged *logged;
+	size_t n_logged, max_logged;
+};
+
+/* --- place.c --------------------------------------------------------------- */
 
 /*
- * Tells one image from another of the same name and size: from its inode and
- * birth. So the journal of an image that was deleted and made anew is not
- * replayed over the new one. (An image that was formatted in place cannot be
- * told: remove its journal first.) size: in bytes.
+ * Where the journal of an image is: beside it, or in a state directory under
+ * the image's device and inode if nothing can be made there or the image has
+ * more than one name. Where one is already, it stays. -ENOENT if there is no
+ * such image; -ENAMETOOLONG.
  */
-int rk__journal_identity(int image_fd, uint64_t *ret, uint64_t *ret_size);
+int rk__journal_path(const char *image, char *ret, size_t size);
+/* Makes the name of an open journal as durable as its content. A file without
+ * a name needs nothing. */
+void rk__journal_sync_name(int fd);
 
-/* Reads the head and finds the end of what is valid; makes a new head in an
- * empty file. each (may be NULL) is called for every block of every
- * valid transaction, in order; at: where its data stands. -EMEDIUMTYPE: it is
- * the journal of another image, or damaged. */
-typedef int rk__journal_each_fn(void *arg, uint64_t block, uint64_t at,
-				const void *data);
-int rk__journal_open(struct rk__journal *j, int fd, uint64_t identity,
-		     uint64_t image_size, rk__journal_each_fn *each, void *arg);
+/* --- journal.c ------------------------------------------------------------- */
 
-/* rk__journal_replay() of keeper.h for an image that is known. */
-int rk__journal_replay_as(int image_fd, int journal_fd, uint64_t identity,
-			  uint64_t size, unsigned *ret_replayed);
+/*
+ * Finds all that counts and makes it durable: the predecessor may have died
+ * between write and sync. Writes nothing. 0; -EMEDIUMTYPE: something counts,
+ * but it is of another image; -EUCLEAN: damaged.
+ */
+int rk__journal_open(struct rk__journal *j, int fd, int image_fd,
+		     uint64_t image_size);
+/* Frees what is logged; the descriptors stay the caller's. */
+void rk__journal_close(struct rk__journal *j);
 
 /* Appends a transaction of n blocks and makes it durable. data(arg, i) gives
- * the content of block[i], valid until the next call. On error nothing counts.
- * *ret_data: where the data of block[0] stands. Blocks on the device. */
+ * the content of block[i], valid until the next call. On error nothing counts
+ * and the journal must not be used any more. */
 typedef const void *rk__journal_data_fn(void *arg, uint32_t i);
 int rk__journal_append(struct rk__journal *j, const uint64_t *block,
-		       uint32_t n, rk__journal_data_fn *data, void *arg,
-		       uint64_t *ret_data);
+		       uint32_t n, rk__journal_data_fn *data, void *arg);
 
-/* The next epoch: nothing of the old one counts any more. */
+/* The next epoch: nothing of the old one counts any more, n_logged is 0. Only
+ * when the image holds all of it. */
 int rk__journal_reset(struct rk__journal *j);
+
+/* --- replay.c -------------------------------------------------------------- */
+
+/* Copies the newest content of each logged block to the image and makes that
+ * durable. logged is sorted then. replay: which crash point is passed. */
+int rk__journal_copy(struct rk__journal *j, bool replay);
 
 /* --- device.c: the only calls that write to images and journals ---------- */
 
 int rk__device_write(int fd, const void *buf, size_t len, uint64_t off);
+/* What lies behind the end of the file reads as zeros. */
 int rk__device_read(int fd, void *buf, size_t len, uint64_t off);
 int rk__device_sync(int fd);
+/* 0 if it cannot be told. */
+uint64_t rk__device_size(int fd);
 
 #endif

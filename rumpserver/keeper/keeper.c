@@ -4,12 +4,20 @@
  *
  * `applied` moves on only when all that a record asks for is done: a successor
  * does a record again that its predecessor was in the middle of, and every
- * part of it may be done twice.
+ * part of it may be done twice. flushed_seq moves before `applied`, so that no
+ * flush is forgotten.
+ *
+ * Whoever cannot write to a device says so in `error` and never tries again:
+ * what the device has of it is not known, and the journal, as far as it was
+ * reported durable, is what the next start replays. Records are applied all
+ * the same. A record that cannot be believed, or not be applied, is the end of
+ * the keeper: its successors come to the same record, until the supervisor has
+ * had enough.
  */
-#include <assert.h>
 #include <errno.h>
 #include <linux/futex.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +33,7 @@
 enum {
 	JOURNAL_MAX = 64 << 20,		/* bytes at which it is checkpointed */
 	IDLE_MS = 1000,			/* quiet time before a checkpoint */
+	LOOK_MS = 100,			/* between looks at the log till then */
 };
 
 static struct {
@@ -32,7 +41,6 @@ static struct {
 	struct rk__log log;
 	uint8_t *core, *driver;		/* the images of the regions */
 	struct rk__store store[RK_MOUNTS_MAX];
-	uint64_t flushed_seq;		/* what is durable, once published */
 } keeper;
 
 static uint64_t load(const _Atomic uint64_t *word)
@@ -40,11 +48,42 @@ static uint64_t load(const _Atomic uint64_t *word)
 	return atomic_load_explicit(word, memory_order_acquire);
 }
 
+static void tell_server(void)
+{
+	struct rk__log_keeper *k = keeper.log.keeper;
+
+	atomic_fetch_add(&k->moved, 1);
+	if (atomic_load(&keeper.log.server->waiting))
+		syscall(SYS_futex, &k->moved, FUTEX_WAKE, INT32_MAX, NULL,
+			NULL, 0);
+}
+
+static void tell_waiters(void)
+{
+	const uint64_t one = 1;
+
+	(void)!write(keeper.family->keeper_event, &one, sizeof one);
+	tell_server();
+}
+
+static int device_error(void)
+{
+	return atomic_load(&keeper.log.keeper->error);
+}
+
 static void fail(int error)
 {
 	int32_t none = 0;
 
 	atomic_compare_exchange_strong(&keeper.log.keeper->error, &none, error);
+	tell_waiters();
+}
+
+/* A word of a record, which may change while it is looked at. */
+static uint64_t read_once(const uint64_t *word)
+{
+	return atomic_load_explicit((const _Atomic uint64_t *)word,
+				    memory_order_relaxed);
 }
 
 /* --- one record ------------------------------------------------------------ */
@@ -52,7 +91,7 @@ static void fail(int error)
 static int apply_pages(const struct rk__record_view *v)
 {
 	for (uint32_t i = 0; i < v->n_pages; i++) {
-		uint64_t page = v->pages[i];
+		uint64_t page = read_once(&v->pages[i]);
 
 		if (page >= RK_DRIVER_SIZE / RK_PAGE)
 			return -EBADMSG;
@@ -79,7 +118,7 @@ static int apply_notes(const struct rk__record_view *v)
 static int apply_blocks(const struct rk__record_view *v)
 {
 	for (uint32_t i = 0; i < v->n_blocks; i++) {
-		uint64_t id = v->blocks[i];
+		uint64_t id = read_once(&v->blocks[i]);
 		int r;
 
 		if (RK_BLOCK_DEV(id) >= keeper.family->n_mounts)
@@ -115,8 +154,7 @@ static int checkpoint(uint64_t longer_than)
 static void flush(const struct rk__record_view *v)
 {
 	bool last = v->flags & RK_RECORD_CHECKPOINT;
-	const uint64_t one = 1;
-	int r = atomic_load(&keeper.log.keeper->error);
+	int r = device_error();
 
 	for (uint32_t i = 0; i < keeper.family->n_mounts && r == 0; i++)
 		r = rk__store_flush(&keeper.store[i]);
@@ -125,11 +163,10 @@ static void flush(const struct rk__record_view *v)
 		r = checkpoint(0);
 	/* Durable before anybody hears of it; a checkpoint that nobody asked
 	 * for may take its time after that. */
-	if (r == 0)
+	if (r == 0) {
 		atomic_store(&keeper.log.keeper->flushed_seq, v->seq);
-	else
-		fail(r);
-	(void)!write(keeper.family->keeper_event, &one, sizeof one);
+		tell_waiters();
+	}
 	if (r == 0 && !last)
 		r = checkpoint(JOURNAL_MAX);
 	if (r < 0)
@@ -149,85 +186,97 @@ static int apply(const struct rk__record_view *v)
 	return r;
 }
 
-static void tell_server(void)
-{
-	struct rk__log_keeper *k = keeper.log.keeper;
-
-	atomic_fetch_add(&k->moved, 1);
-	if (atomic_load(&keeper.log.server->waiting))
-		syscall(SYS_futex, &k->moved, FUTEX_WAKE, INT32_MAX, NULL,
-			NULL, 0);
-}
-
-/* Applies all that is published. false: a record is not to be believed, and
- * nothing after it is. */
+/* Whether there was anything. */
 static bool apply_published(void)
 {
 	struct rk__log_keeper *k = keeper.log.keeper;
-	uint64_t pos = load(&k->applied);
+	uint64_t pos = load(&k->applied), end;
+	bool any = false;
 
-	while (pos < load(&keeper.log.server->published)) {
+	while (end = load(&keeper.log.server->published), pos < end) {
 		struct rk__record_view v;
-		int r = rk__record_check(&keeper.log, pos,
-				load(&keeper.log.server->published), &v);
+		int r = rk__record_check(&keeper.log, pos, end, &v);
 
+		/* The same again: a predecessor died between the two stores
+		 * below. */
+		if (r == 0 && v.seq - load(&k->applied_seq) > 1)
+			r = -EBADMSG;
 		if (r == 0)
 			r = apply(&v);
 		if (r < 0) {
 			fail(r);
-			return false;
+			_exit(1);
 		}
+		any = true;
 		pos += v.length;
 		atomic_store(&k->dirty_blocks, fresh_blocks());
 		atomic_store(&k->applied_seq, v.seq);
 		atomic_store_explicit(&k->applied, pos, memory_order_release);
 		tell_server();
 	}
-	return true;
+	return any;
 }
 
 /* --- the loop -------------------------------------------------------------- */
 
-/* true: nobody called for a while. */
-static bool sleep_until_called(void)
+/* true: nobody called for that long. */
+static bool sleep_until_called(unsigned ms)
 {
-	struct timespec t = { .tv_sec = IDLE_MS / 1000 };
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000l };
 	struct rk__log_keeper *k = keeper.log.keeper;
 	struct rk__log_server *s = keeper.log.server;
 	uint32_t wake = atomic_load(&s->wake);
 	long r = 0;
 
 	atomic_store(&k->sleeping, 1);
-	if (load(&s->published) == load(&k->applied))
+	if (load(&s->published) <= load(&k->applied))
 		r = syscall(SYS_futex, &s->wake, FUTEX_WAIT, wake, &t, NULL, 0);
 	atomic_store(&k->sleeping, 0);
 	return r < 0 && errno == ETIMEDOUT;
 }
 
+static void be_idle(void)
+{
+	int r = device_error();
+
+	if (r == 0)
+		r = checkpoint(0);
+	if (r < 0)
+		fail(r);
+}
+
 _Noreturn static void run(void)
 {
+	unsigned quiet_ms = 0;
+
 	for (;;) {
-		if (!apply_published())
-			for (;;)
-				pause();
-		if (sleep_until_called() && checkpoint(RK_PAGE) < 0)
-			fail(-EIO);
+		/* A server calls for a flush, and when much is published; and
+		 * one that died before it called has a successor that waits. */
+		unsigned ms = quiet_ms < IDLE_MS ? LOOK_MS : IDLE_MS;
+
+		if (apply_published() || !sleep_until_called(ms)) {
+			quiet_ms = 0;
+			continue;
+		}
+		quiet_ms += ms;
+		if (quiet_ms == IDLE_MS)
+			be_idle();
 	}
 }
 
 static const int allowed[] = {
-	SCMP_SYS(futex), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
-	SCMP_SYS(fdatasync), SCMP_SYS(fallocate), SCMP_SYS(write),
-	SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
+	/* log, events, devices, overlays */
+	SCMP_SYS(futex), SCMP_SYS(write), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
+	SCMP_SYS(fdatasync), SCMP_SYS(fallocate), SCMP_SYS(getrandom),
+	/* the C library's heap and qsort */
 	SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(brk),
-	SCMP_SYS(madvise), SCMP_SYS(sysinfo), SCMP_SYS(pause),
-	SCMP_SYS(kill), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill),
-	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigreturn), SCMP_SYS(exit), SCMP_SYS(exit_group),
-	SCMP_SYS(restart_syscall), SCMP_SYS(clock_gettime),
+	SCMP_SYS(madvise), SCMP_SYS(sysinfo),
+	/* the end, crash points */
+	SCMP_SYS(getpid), SCMP_SYS(pause), SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
 
-/* It parses what a hostile server wrote: what it may do is bounded too. */
+/* It reads what a hostile server wrote: what it may do is bounded too. */
 static int enter_sandbox(void)
 {
 	scmp_filter_ctx ctx;
@@ -235,74 +284,112 @@ static int enter_sandbox(void)
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	if (RK_SANITIZED)	/* their run-time opens files as it likes */
+	if (RK_SANITIZED)
 		return 0;
 	ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (!ctx)
 		return -ENOMEM;
 	for (unsigned i = 0; i < sizeof allowed / sizeof allowed[0] && !r; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+	/* Itself, by name, at crash points. */
+	if (!r)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1,
+				     SCMP_A0(SCMP_CMP_EQ,
+					     (scmp_datum_t)getpid(), 0));
 	if (!r)
 		r = seccomp_load(ctx);
 	seccomp_release(ctx);
 	return r;
 }
 
+/* --- the start ------------------------------------------------------------- */
+
 static void *map_image(int fd, size_t size)
 {
-	return mmap(NULL, size, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_NORESERVE, fd, 0);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_NORESERVE, fd, 0);
+
+	return p == MAP_FAILED ? NULL : p;
 }
 
-static int open_all(const struct rk__family *f, bool replay, char *error)
+static int map_all(const struct rk__family *f, char *error)
 {
 	int r = rk__log_map(f->log_fd, RK_LOG_KEEPER, &keeper.log);
-	unsigned n;
 
+	if (r < 0)
+		goto fail;
+	r = -ENOMEM;
 	keeper.core = map_image(f->core_fd, RK_CORE_SIZE);
 	keeper.driver = map_image(f->driver_fd, RK_DRIVER_SIZE);
-	if (r < 0 || keeper.core == MAP_FAILED || keeper.driver == MAP_FAILED) {
-		snprintf(error, RK_SERVER_ERROR_LEN,
-			 "cannot map the log and the images of memory");
-		return -ENOMEM;
-	}
-	for (uint32_t i = 0; i < f->n_mounts; i++) {
-		const struct rk__device *d = &f->device[i];
+	if (keeper.core && keeper.driver)
+		return 0;
+fail:
+	snprintf(error, RK_SERVER_ERROR_LEN, "the keeper cannot map the log "
+		 "and the images of memory: %s", strerror(-r));
+	return r;
+}
 
-		if (replay && d->journal_fd >= 0)
-			r = rk__journal_replay(d->fd, d->journal_fd, &n, error);
+static int open_device(const struct rk__family *f, uint32_t i, bool replay,
+		       char *error)
+{
+	const struct rk__device *d = &f->device[i];
+	unsigned n;
+	int r;
+
+	if (replay && d->journal_fd >= 0) {
+		r = rk__journal_replay(d->fd, d->journal_fd, &n, error);
 		if (r < 0)
 			return r;
-		r = rk__store_open(&keeper.store[i], d);
-		if (r < 0) {
-			snprintf(error, RK_SERVER_ERROR_LEN,
-				 "cannot open the journal of %.128s: %s",
-				 f->mount[i].source, strerror(-r));
-			return r;
-		}
+		rk__journal_sync_name(d->journal_fd);
 	}
-	return 0;
+	r = rk__store_open(&keeper.store[i], d);
+	if (r < 0)
+		snprintf(error, RK_SERVER_ERROR_LEN,
+			 "cannot open the journal of %.128s: %s",
+			 f->mount[i].source, strerror(-r));
+	return r;
+}
+
+/* What its terminal and its user tell the family is for the supervisor. */
+static void ignore_signals(void)
+{
+	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT,
+				       SIGPIPE };
+
+	for (unsigned i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+		signal(ignored[i], SIG_IGN);
+}
+
+static int start(const struct rk__family *f, bool replay, char *error)
+{
+	int r = map_all(f, error);
+
+	for (uint32_t i = 0; i < f->n_mounts && r == 0; i++)
+		r = open_device(f, i, replay, error);
+	if (r < 0)
+		return r;
+	r = enter_sandbox();
+	if (r < 0)
+		snprintf(error, RK_SERVER_ERROR_LEN, "cannot enter the "
+			 "keeper's sandbox: %s", strerror(-r));
+	return r;
 }
 
 _Noreturn void rk__keeper_run(const struct rk__family *f, bool replay,
 			      int ready_fd)
 {
 	char error[RK_SERVER_ERROR_LEN] = "";
-	int r;
 
 	keeper.family = f;
 	rk__crash_board = f->board;
-	r = open_all(f, replay, error);
-	if (r == 0) {
-		r = enter_sandbox();
-		if (r < 0)
-			snprintf(error, sizeof error, "cannot enter the "
-				 "keeper's sandbox: %s", strerror(-r));
-	}
-	if (r < 0) {
+	ignore_signals();
+	if (start(f, replay, error) < 0) {
 		(void)!write(ready_fd, error, strlen(error));
 		_exit(1);
 	}
 	(void)!write(ready_fd, "", 1);
+	/* A predecessor may have died before it told. */
+	atomic_store(&keeper.log.keeper->dirty_blocks, fresh_blocks());
+	tell_waiters();
 	run();
 }

@@ -1,38 +1,32 @@
 /*
  * store.c - overlay, flush and checkpoint of one device: see store.h.
  */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include "keeper/keeper.h"
 #include "keeper/store.h"
 
-static bool get_bit(const uint64_t *map, uint64_t n)
+static bool is_fresh(const struct rk__store *s, uint64_t block)
 {
-	return map[n / 64] >> (n % 64) & 1;
+	return s->fresh_bit[block / 64] >> (block % 64) & 1;
 }
 
-static int note_logged(struct rk__store *s, uint64_t block, uint64_t at)
+static bool is_present(const struct rk__store *s, uint64_t block)
 {
-	if (s->n_logged == s->max_logged) {
-		size_t max = s->max_logged ? s->max_logged * 2 : 1024;
-		void *p = realloc(s->logged, max * sizeof *s->logged);
+	return atomic_load_explicit(&s->bitmap[block / 64],
+				    memory_order_relaxed) >> (block % 64) & 1;
+}
 
-		if (!p)
-			return -ENOMEM;
-		s->logged = p;
-		s->max_logged = max;
-	}
-	s->logged[s->n_logged++] = (struct rk__logged){ block, at };
-	return 0;
+static size_t map_size(const struct rk__store *s)
+{
+	return (s->blocks + 63) / 64 * sizeof(uint64_t);
 }
 
 static int note_fresh(struct rk__store *s, uint64_t block)
 {
-	if (get_bit(s->fresh_bit, block))
+	if (is_fresh(s, block))
 		return 0;
 	if (s->n_fresh == s->max_fresh) {
 		size_t max = s->max_fresh ? s->max_fresh * 2 : 1024;
@@ -48,68 +42,106 @@ static int note_fresh(struct rk__store *s, uint64_t block)
 	return 0;
 }
 
-/* A predecessor left them: nobody knows which of them were fresh. */
-static int find_fresh(struct rk__store *s)
+static void punch(const struct rk__store *s, uint64_t block, uint64_t n)
 {
-	for (uint64_t w = 0; w < (s->blocks + 63) / 64; w++) {
-		uint64_t bits = atomic_load(&s->bitmap[w]);
+	/* Frees memory, no more: what it holds is never read again. */
+	fallocate(s->device->overlay_fd,
+		  FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		  (off_t)(block * RK_PAGE), (off_t)(n * RK_PAGE));
+}
 
-		for (; bits; bits &= bits - 1) {
-			uint64_t block = w * 64 +
-				(unsigned)__builtin_ctzl(bits);
-			int r = block < s->blocks ? note_fresh(s, block) : 0;
+/* The first block from `block` on that is present, or s->blocks. */
+static uint64_t next_present(const struct rk__store *s, uint64_t block)
+{
+	while (block < s->blocks && !is_present(s, block)) {
+		if (block % 64 == 0 && !atomic_load(&s->bitmap[block / 64]))
+			block += 64;
+		else
+			block++;
+	}
+	return block < s->blocks ? block : s->blocks;
+}
 
-			if (r < 0)
-				return r;
-		}
+/* A predecessor left them: nobody knows which of them were fresh. And it may
+ * have died before it freed what was not wanted any more. */
+static int take_over(struct rk__store *s)
+{
+	uint64_t block = 0;
+
+	while (block < s->blocks) {
+		uint64_t next = next_present(s, block);
+		int r = 0;
+
+		if (next > block)
+			punch(s, block, next - block);
+		for (; next < s->blocks && is_present(s, next) && r == 0;
+		     next++)
+			r = note_fresh(s, next);
+		if (r < 0)
+			return r;
+		block = next;
 	}
 	return 0;
 }
 
-static int log_found(void *arg, uint64_t block, uint64_t at, const void *data)
-{
-	(void)data;
-	return note_logged(arg, block, at);
-}
-
 static void *map_shared(int fd, size_t size)
 {
-	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static int map_all(struct rk__store *s)
+{
+	const struct rk__device *d = s->device;
+	void *p = mmap(NULL, map_size(s), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	s->fresh_bit = p == MAP_FAILED ? NULL : p;
+	s->overlay = map_shared(d->overlay_fd, s->blocks * RK_PAGE);
+	s->bitmap = map_shared(d->bitmap_fd, map_size(s));
+	return s->fresh_bit && s->overlay && s->bitmap ? 0 : -ENOMEM;
 }
 
 int rk__store_open(struct rk__store *s, const struct rk__device *d)
 {
-	uint64_t identity, size;
-	size_t words;
 	int r;
 
 	*s = (struct rk__store){
 		.device = d,
 		.blocks = (d->size + RK_PAGE - 1) / RK_PAGE,
-		.journal.fd = -1,
 	};
-	words = (s->blocks + 63) / 64;
 	if (d->journal_fd < 0 || s->blocks == 0)
 		return 0;
-	s->overlay = map_shared(d->overlay_fd, s->blocks * RK_PAGE);
-	s->bitmap = map_shared(d->bitmap_fd, words * 8);
-	s->fresh_bit = mmap(NULL, words * 8, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (s->overlay == MAP_FAILED || (void *)s->bitmap == MAP_FAILED ||
-	    s->fresh_bit == MAP_FAILED)
-		return -ENOMEM;
-	r = rk__journal_identity(d->fd, &identity, &size);
+	r = map_all(s);
 	if (r == 0)
-		r = rk__journal_open(&s->journal, d->journal_fd, identity, size,
-				     log_found, s);
-	return r < 0 ? r : find_fresh(s);
+		r = rk__journal_open(&s->journal, d->journal_fd, d->fd,
+				     d->size);
+	if (r == 0)
+		r = take_over(s);
+	if (r < 0)
+		rk__store_close(s);
+	return r;
+}
+
+void rk__store_close(struct rk__store *s)
+{
+	if (s->overlay)
+		munmap(s->overlay, s->blocks * RK_PAGE);
+	if (s->bitmap)
+		munmap(s->bitmap, map_size(s));
+	if (s->fresh_bit)
+		munmap(s->fresh_bit, map_size(s));
+	free(s->fresh);
+	rk__journal_close(&s->journal);
+	*s = (struct rk__store){ 0 };
 }
 
 int rk__store_put(struct rk__store *s, uint64_t block, const void *data)
 {
 	int r;
 
-	if (s->device->journal_fd < 0)
+	if (!s->overlay)
 		return -EROFS;
 	if (block >= s->blocks)
 		return -EINVAL;
@@ -140,126 +172,64 @@ static const void *overlay_block(void *arg, uint32_t i)
 
 int rk__store_flush(struct rk__store *s)
 {
-	uint64_t at;
 	int r;
 
 	if (s->n_fresh == 0)
 		return 0;
+	if (s->n_fresh > UINT32_MAX)
+		return -EFBIG;
 	qsort(s->fresh, s->n_fresh, sizeof *s->fresh, by_number);
 	r = rk__journal_append(&s->journal, s->fresh, (uint32_t)s->n_fresh,
-			       overlay_block, s, &at);
+			       overlay_block, s);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < s->n_fresh && r == 0; i++) {
-		uint64_t block = s->fresh[i];
-
-		r = note_logged(s, block, at + i * RK_PAGE);
-		s->fresh_bit[block / 64] &= ~(1ull << block % 64);
-	}
+	for (size_t i = 0; i < s->n_fresh; i++)
+		s->fresh_bit[s->fresh[i] / 64] &= ~(1ull << s->fresh[i] % 64);
 	s->n_fresh = 0;
-	return r;
+	return 0;
 }
 
 /* --- checkpoint ------------------------------------------------------------ */
 
-static int by_block_then_age(const void *a, const void *b)
-{
-	const struct rk__logged *x = a, *y = b;
-
-	if (x->block != y->block)
-		return x->block < y->block ? -1 : 1;
-	return x->at < y->at ? -1 : x->at > y->at;
-}
-
-/* Sorts by block and keeps the newest of each. */
-static void newest_of_each(struct rk__store *s)
+/* How many follow each other from l on, and are what the image has now. */
+static size_t run_at(const struct rk__store *s, const struct rk__logged *l,
+		     size_t max)
 {
 	size_t n = 0;
 
-	qsort(s->logged, s->n_logged, sizeof *s->logged, by_block_then_age);
-	for (size_t i = 0; i < s->n_logged; i++) {
-		if (n > 0 && s->logged[n - 1].block == s->logged[i].block)
-			n--;
-		s->logged[n++] = s->logged[i];
-	}
-	s->n_logged = n;
-}
-
-static size_t length_at(const struct rk__store *s, uint64_t off, size_t len)
-{
-	return s->device->size - off < len ? s->device->size - off : len;
-}
-
-/* How many from i on follow each other and are as the overlay has them. */
-static size_t overlay_run(const struct rk__store *s, size_t i)
-{
-	size_t n = 0;
-
-	while (i + n < s->n_logged &&
-	       s->logged[i + n].block == s->logged[i].block + n &&
-	       !get_bit(s->fresh_bit, s->logged[i + n].block))
+	while (n < max && l[n].block == l->block + n &&
+	       !is_fresh(s, l[n].block))
 		n++;
 	return n;
 }
 
-static int copy_to_image(struct rk__store *s)
+static void drop_from_overlay(struct rk__store *s, const struct rk__logged *l,
+			      size_t n_logged)
 {
-	static uint8_t old[RK_PAGE];
-	int fd = s->device->fd, r = 0;
+	for (size_t i = 0, n; i < n_logged; i += n ? n : 1) {
+		uint64_t first = l[i].block;
 
-	for (size_t i = 0; i < s->n_logged && r == 0;) {
-		uint64_t off = s->logged[i].block * RK_PAGE;
-		size_t n = overlay_run(s, i);
-
-		if (n > 0) {
-			r = rk__device_write(fd, s->overlay + off,
-				length_at(s, off, n * RK_PAGE), off);
-		} else {
-			n = 1;
-			r = rk__device_read(s->journal.fd, old, RK_PAGE,
-					    s->logged[i].at);
-			if (r == 0)
-				r = rk__device_write(fd, old,
-					length_at(s, off, RK_PAGE), off);
-		}
-		i += n;
-		RK_CRASHPOINT(checkpoint_half_done);
-	}
-	return r < 0 ? r : rk__device_sync(fd);
-}
-
-/* What the image has now leaves the overlay: the bits first, so that a server
- * that reads a hole finds its bit gone and turns to the device. */
-static void drop_from_overlay(struct rk__store *s)
-{
-	for (size_t i = 0; i < s->n_logged;) {
-		uint64_t first = s->logged[i].block;
-		size_t n = overlay_run(s, i);
-
+		n = run_at(s, &l[i], n_logged - i);
 		for (uint64_t b = first; b < first + n; b++)
 			atomic_fetch_and(&s->bitmap[b / 64],
 					 ~(1ull << b % 64));
 		if (n > 0)
-			fallocate(s->device->overlay_fd, FALLOC_FL_PUNCH_HOLE |
-				  FALLOC_FL_KEEP_SIZE, (off_t)(first * RK_PAGE),
-				  (off_t)(n * RK_PAGE));
-		i += n ? n : 1;
+			punch(s, first, n);
 	}
 }
 
 int rk__store_checkpoint(struct rk__store *s)
 {
+	size_t n;
 	int r;
 
-	if (s->device->journal_fd < 0 || s->n_logged == 0)
+	if (!s->overlay || s->journal.n_logged == 0)
 		return 0;
-	newest_of_each(s);
-	r = copy_to_image(s);
+	r = rk__journal_copy(&s->journal, false);
+	n = s->journal.n_logged;
 	if (r == 0)
 		r = rk__journal_reset(&s->journal);
-	if (r < 0)
-		return r;
-	drop_from_overlay(s);
-	s->n_logged = 0;
-	return 0;
+	if (r == 0)
+		drop_from_overlay(s, s->journal.logged, n);
+	return r;
 }

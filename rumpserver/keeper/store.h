@@ -3,14 +3,17 @@
  *
  * Theory of operation. A block goes from a record into the overlay. There it
  * is `fresh` until a flush puts all fresh blocks of the device into its
- * journal as one transaction; then it is `logged`. A checkpoint copies what is
- * logged to its place in the image and starts the journal anew.
+ * journal as one transaction; then it is logged. A checkpoint copies what is
+ * logged from the journal to its place in the image and starts the journal
+ * anew.
  *
  * The overlay holds only the newest content of a block. So a block may be
  * fresh and logged at once: then a flush point older than its content is in
- * the journal, and the checkpoint takes it from there, because the image must
- * never hold anything but flush points. Such a block stays in the overlay;
- * one that is only logged leaves it.
+ * the journal, and that is what the checkpoint copies, because the image must
+ * never hold anything but flush points. Such a block stays in the overlay; one
+ * that is only logged leaves it, after the image has it: its bit is cleared
+ * first and then its content goes, so that a server that read a hole finds the
+ * bit gone and turns to the device.
  *
  * A keeper that takes over does not know which blocks were fresh: it takes all
  * that are in the overlay for fresh, and what is logged from the journal.
@@ -20,30 +23,26 @@
 
 #include "keeper/journal.h"
 
-/* Where the newest logged content of a block stands in the journal. */
-struct rk__logged {
-	uint64_t block;
-	uint64_t at;
-};
-
 struct rk__store {
 	const struct rk__device *device;
 	uint64_t blocks;
-	uint8_t *overlay;		/* mapped, sparse */
+	uint8_t *overlay;		/* mapped, sparse; NULL: read-only */
 	_Atomic uint64_t *bitmap;	/* present in the overlay */
 	uint64_t *fresh_bit;		/* one bit a block */
 	uint64_t *fresh;		/* the same as a list */
 	size_t n_fresh, max_fresh;
-	struct rk__logged *logged;	/* in the order it was logged */
-	size_t n_logged, max_logged;
 	struct rk__journal journal;
 };
 
-/* No journal is touched if the device is read-only. Blocks on the device. */
+/* Takes over what is there. No journal is touched if the device is read-only.
+ * On error the store is as after rk__store_close. Blocks on the device. */
 int rk__store_open(struct rk__store *s, const struct rk__device *d);
+void rk__store_close(struct rk__store *s);
 /* Content of one block; -EROFS, -EINVAL if it lies outside. */
 int rk__store_put(struct rk__store *s, uint64_t block, const void *data);
-/* Makes all fresh blocks durable as one flush point. */
+/* Makes all fresh blocks durable as one flush point. After an error, neither
+ * this nor a checkpoint may be tried again: what a device has of what it
+ * failed to write is not known. */
 int rk__store_flush(struct rk__store *s);
 /* Brings the image up to the last flush point and empties the journal. */
 int rk__store_checkpoint(struct rk__store *s);

@@ -86,6 +86,13 @@ uint64_t rk__record_hash(const struct rk__record *head, const uint8_t *rest,
 				    XXH3_64bits(&h, sizeof h));
 }
 
+/* The compiler may not go back to the log for a word. */
+static void read_once(void *to, const void *from, size_t n)
+{
+	memcpy(to, from, n);
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 /* Sums the sections up; false if they do not fill the record. */
 static bool lay_out(const struct rk__record *h, const uint8_t *rec,
 		    struct rk__record_view *v)
@@ -119,9 +126,7 @@ int rk__record_check(const struct rk__log *log, uint64_t pos, uint64_t end,
 
 	if (end < pos || end - pos < sizeof h || pos % 64)
 		return -EBADMSG;
-	memcpy(&h, rec, sizeof h);
-	/* Once: the compiler may not go back to the log for a word. */
-	atomic_signal_fence(memory_order_seq_cst);
+	read_once(&h, rec, sizeof h);
 	if (h.magic != RK_RECORD_MAGIC || h.length < sizeof h ||
 	    h.length > RK_RECORD_MAX || h.length > end - pos ||
 	    h.notes_len % 8 || h.replies_len % 8 || !lay_out(&h, rec, &v))
@@ -161,7 +166,7 @@ int rk__note_next(const struct rk__record_view *v, uint32_t *at,
 		return 0;
 	if (v->notes_len - *at < sizeof *ret)
 		return -EBADMSG;
-	memcpy(ret, v->notes + *at, sizeof *ret);
+	read_once(ret, v->notes + *at, sizeof *ret);
 	if (ret->offset > RK_CORE_SIZE ||
 	    ret->length > RK_CORE_SIZE - ret->offset)
 		return -EBADMSG;
@@ -176,7 +181,7 @@ int rk__reply_next(const struct rk__record_view *v, uint32_t *at,
 		return 0;
 	if (v->replies_len - *at < sizeof *ret)
 		return -EBADMSG;
-	memcpy(ret, v->replies + *at, sizeof *ret);
+	read_once(ret, v->replies + *at, sizeof *ret);
 	return take(v->replies_len, at, sizeof *ret, ret->length, v->replies,
 		    bytes);
 }
