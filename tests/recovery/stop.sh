@@ -18,7 +18,8 @@ for n in 1 2 3 4; do
 	) &
 done
 # A request that waits for a lock while the server stops
-flock lock sleep 30 2>/dev/null &
+(exec 9>lock && flock 9 && exec sleep 30) 2>/dev/null &
+echo $! >"$1/holder"
 sleep 0.2
 flock lock true 2>"$1/err-lock" &
 wait
@@ -31,6 +32,7 @@ wait_for 10 eval 'family "$name" | grep -q "^server"' || fail "no server"
 sleep 1.5
 kill -TERM "$(family "$name" | awk '$1 == "supervisor" {print $2}')"
 wait_for 20 eval '! kill -0 "$run"' || fail "rump run hangs after SIGTERM"
+kill "$(cat "$WORK/holder")" 2>/dev/null || true
 wait "$run" && fail "a run that was stopped reports success"
 
 check_image "$img"
