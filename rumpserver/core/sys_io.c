@@ -283,6 +283,8 @@ int64_t rk__sys_getdents(struct rk__call *c, struct op_getdents *a)
 
 static int64_t flush(struct rk__call *c)
 {
+	if (c->cancelled)
+		return -EINTR;
 	c->outcome = rk__serve_fsync(c->handle);
 	return c->handle->result;
 }

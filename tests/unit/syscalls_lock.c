@@ -57,6 +57,19 @@ Test(syscalls_lock, deadlock_and_death)
 	cr_expect_eq(CALL(2, setlkw, 0, F_WRLCK, 0, 1), 0);
 }
 
+Test(syscalls_lock, who_was_called_back_waits_no_more)
+{
+	attach(2, 3, 0, 10);
+	cr_assert_eq(OPEN(0, "f", O_CREAT | O_RDWR, 0666), 0);
+	cr_assert_eq(OPEN(2, "f", O_RDWR), 0);
+	cr_expect_eq(CALL(0, setlk, 0, F_WRLCK, 0, 1), 0);
+	cr_expect_eq(CALL(2, setlk, 0, F_WRLCK, 1, 1), 0);
+	cr_expect_eq(CALL(0, setlkw, 0, F_WRLCK, 1, 1), PARKED);
+	req.flags = RK_REQ_CANCELLED;
+	cr_expect_eq(run(0), -EINTR);
+	cr_expect_eq(CALL(2, setlkw, 0, F_WRLCK, 0, 1), PARKED, "no circle");
+}
+
 Test(syscalls_lock, flocks)
 {
 	attach(2, 3, 0, 10);
