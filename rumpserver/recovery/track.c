@@ -191,30 +191,56 @@ int rk__track_arm(void)
 	return 0;
 }
 
-static unsigned collect_scan(uint64_t *pages, unsigned max, bool wp)
+/* Adds the pages of a region found, of whichever range it is in. */
+static unsigned add_pages(const struct rk__range *range, unsigned n_ranges,
+			  const struct page_region_6_7 *found, uint64_t *pages,
+			  unsigned n, unsigned max)
 {
-	static struct page_region_6_7 vec[1024];
-	struct rk__range range[RK_RANGES_MAX];
-	unsigned n_ranges = rk__region_ranges(range), n = 0;
+	const struct rk__range *r = range;
 
-	for (unsigned i = 0; i < n_ranges; i++) {
-		const struct rk__range *r = &range[i];
-		uint64_t at = r->at, end = r->at + r->length;
-
-		while (at < end) {
-			int got = scan(at, end - at, wp, vec, 1024, &at);
-
-			assert(got >= 0);
-			for (int k = 0; k < got; k++)
-				for (uint64_t p = vec[k].start; p < vec[k].end;
-				     p += RK_PAGE) {
-					assert(n < max);
-					pages[n++] = (p - r->at + r->image) /
-						     RK_PAGE;
-				}
-		}
+	while (r < range + n_ranges && found->start - r->at >= r->length)
+		r++;
+	if (r == range + n_ranges)
+		return n;
+	for (uint64_t p = found->start; p < found->end; p += RK_PAGE) {
+		assert(n < max);
+		pages[n++] = (p - r->at + r->image) / RK_PAGE;
 	}
 	return n;
+}
+
+static unsigned collect_span(const struct rk__range *range, unsigned n_ranges,
+			     bool wp, uint64_t *pages, unsigned n, unsigned max)
+{
+	static struct page_region_6_7 vec[1024];
+	uint64_t at = UINT64_MAX, end = 0;
+
+	for (unsigned i = 0; i < n_ranges; i++) {
+		if (range[i].at < at)
+			at = range[i].at;
+		if (range[i].at + range[i].length > end)
+			end = range[i].at + range[i].length;
+	}
+	while (at < end) {
+		int got = scan(at, end - at, wp, vec, 1024, &at);
+
+		assert(got >= 0);
+		for (int k = 0; k < got; k++)
+			n = add_pages(range, n_ranges, &vec[k], pages, n, max);
+	}
+	return n;
+}
+
+/* The heap, and then from the first to the last of the drivers' data in one
+ * call: what lies between is not registered, and the kernel passes it over
+ * faster than a call of its own takes. */
+static unsigned collect_scan(uint64_t *pages, unsigned max, bool wp)
+{
+	struct rk__range range[RK_RANGES_MAX];
+	unsigned n_ranges = rk__region_ranges(range), n;
+
+	n = collect_span(range, 1, wp, pages, 0, max);
+	return collect_span(range + 1, n_ranges - 1, wp, pages, n, max);
 }
 
 bool rk__track_fault(void *address)
