@@ -208,8 +208,10 @@ static inline uint64_t extent_start(const struct ext3_extent *x)
 int rk__ext4_map(struct ext4 *e, struct node *n, uint64_t lblk,
 		 struct run *ret);
 void rk__ext4_map_forget(struct ext4 *e, ext2_ino_t ino);
-/* Behind the last mapped block; of a block map: behind the last possible. */
-int rk__ext4_map_end(struct ext4 *e, struct node *n, uint64_t *ret);
+/* A node of an extent tree, checked; and whether the root is sound. */
+int rk__ext4_read_tree(struct ext4 *e, struct node *n, uint64_t blk,
+		       unsigned depth, struct ext3_extent_header *ret);
+int rk__ext4_check_root(const struct node *n);
 /* The empty map of a new file. */
 void rk__ext4_map_init(struct ext4 *e, struct node *n);
 /* Highest number of blocks that the inode's kind of map can hold. */
@@ -219,6 +221,10 @@ uint64_t rk__ext4_max_blocks(struct ext4 *e, const struct node *n);
 int rk__ext4_map_insert(struct ext4 *e, struct node *n, const struct run *r);
 int rk__ext4_map_convert(struct ext4 *e, struct node *n, uint64_t lblk,
 			 uint64_t len, bool unwritten);
+
+/* punch.c: 1: stages remain. The caller writes n. */
+int rk__ext4_punch_tree(struct ext4 *e, struct node *n, uint64_t first,
+			uint64_t last);
 
 /* trunc.c */
 /* Frees the blocks [first, last]; last ~0 is the end. 1: stages remain. */

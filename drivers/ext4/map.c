@@ -79,6 +79,25 @@ static int read_node_block(struct ext4 *e, struct node *n, uint64_t blk)
 	return rk__ext4_extent_sum_ok(e, n, (void *)buf) ? 0 : -EUCLEAN;
 }
 
+int rk__ext4_check_root(const struct node *n)
+{
+	const struct ext3_extent_header *h = (const void *)n->i.i_block;
+
+	return h->eh_depth <= 5 &&
+	       header_ok(h, sizeof(n->i.i_block), h->eh_depth) ? 0 : -EUCLEAN;
+}
+
+int rk__ext4_read_tree(struct ext4 *e, struct node *n, uint64_t blk,
+		       unsigned depth, struct ext3_extent_header *ret)
+{
+	int err = read_node_block(e, n, blk);
+
+	if (err)
+		return err;
+	memcpy(ret, e->block[B_META], e->block_size);
+	return header_ok(ret, e->block_size, depth) ? 0 : -EUCLEAN;
+}
+
 static int leaf_run(struct ext4 *e, const struct ext3_extent_header *h,
 		    uint64_t lblk, uint64_t limit, struct run *ret)
 {
@@ -156,46 +175,6 @@ static int map_extents(struct ext4 *e, struct node *n, uint64_t lblk,
 	if (h)
 		return leaf_run(e, h, lblk, limit, ret);
 	*ret = (struct run){ .lblk = lblk, .len = limit - lblk };
-	return 0;
-}
-
-static int extents_end(struct ext4 *e, struct node *n, uint64_t *ret)
-{
-	const struct ext3_extent_header *h = (const void *)n->i.i_block;
-	unsigned depth = h->eh_depth, size = sizeof(n->i.i_block);
-
-	*ret = 0;
-	if (depth > 5)
-		return -EUCLEAN;
-	for (;; depth--) {
-		const struct ext3_extent_idx *x = (const void *)(h + 1);
-		const struct ext3_extent *last;
-		int err;
-
-		if (!header_ok(h, size, depth))
-			return -EUCLEAN;
-		if (!h->eh_entries)
-			return 0;
-		x += h->eh_entries - 1;
-		if (depth == 0) {
-			last = (const void *)x;
-			*ret = last->ee_block + extent_len(last);
-			return 0;
-		}
-		err = read_node_block(e, n, x->ei_leaf |
-				      (uint64_t)x->ei_leaf_hi << 32);
-		if (err)
-			return err;
-		h = (void *)e->block[B_META];
-		size = e->block_size;
-	}
-}
-
-int rk__ext4_map_end(struct ext4 *e, struct node *n, uint64_t *ret)
-{
-	if (n->i.i_flags & EXT4_EXTENTS_FL)
-		return extents_end(e, n, ret);
-	*ret = rk__ext4_max_blocks(e, n);
 	return 0;
 }
 

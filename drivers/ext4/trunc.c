@@ -14,92 +14,21 @@ static int has_blocks(struct ext4 *e, struct node *n)
 	return ext2fs_inode_has_valid_blocks2(e->fs, small(n));
 }
 
-/* An extent's part [first, last] of its own blocks goes. */
-static int cut_extent(struct ext4 *e, struct node *n, struct ext3_extent *x,
-		      uint64_t first, uint64_t last)
-{
-	uint64_t start = extent_start(x), len = last - first + 1;
-	uint64_t skip = first - x->ee_block;
-	int err = rk__ext4_free_blocks(e, start + skip, len);
-
-	if (!err)
-		err = rk__ext4_errno(ext2fs_iblk_sub_blocks(e->fs, small(n),
-							    len));
-	if (err)
-		return err;
-	if (skip == 0) {
-		x->ee_block += len;
-		x->ee_start = start + len;
-		x->ee_start_hi = (start + len) >> 32;
-	}
-	x->ee_len -= len;
-	return 0;
-}
-
-/* A tree that is only a root: 1 done, 0 it would have to be split. */
-static int punch_root(struct ext4 *e, struct node *n, uint64_t first,
-		      uint64_t last)
-{
-	struct ext3_extent_header *h = (void *)n->i.i_block;
-	struct ext3_extent *x = (void *)(h + 1);
-	int i;
-
-	for (i = h->eh_entries - 1; i >= 0; i--) {
-		uint64_t begin = x[i].ee_block, len = extent_len(&x[i]), end;
-		uint64_t from = first > begin ? first : begin, to;
-		int err;
-
-		end = begin + len - 1;
-		to = last < end ? last : end;
-		if (!len || from > to)
-			continue;
-		if (from > begin && to < end)
-			return 0;
-		err = cut_extent(e, n, &x[i], from, to);
-		if (err)
-			return err;
-		if (to - from + 1 < len)
-			continue;
-		h->eh_entries--;
-		memmove(&x[i], &x[i + 1], (h->eh_entries - i) * sizeof(*x));
-		memset(&x[h->eh_entries], 0, sizeof(*x));
-	}
-	return 1;
-}
-
 int rk__ext4_punch(struct ext4 *e, struct node *n, uint64_t first,
 		   uint64_t last)
 {
-	uint64_t end, from = first;
-	bool more = false;
 	errcode_t err;
-	int rc;
 
-	if (!has_blocks(e, n) || has_inline(n))
+	if (!has_blocks(e, n) || has_inline(n) || first > last)
 		return 0;
-	rc = rk__ext4_map_end(e, n, &end);
-	if (rc)
-		return rc;
-	if (last >= end)
-		last = end - 1;
-	if (end == 0 || first > last)
-		return 0;
-	if ((n->i.i_flags & EXT4_EXTENTS_FL) && last + 1 == end &&
-	    last - first >= STAGE_BLOCKS) {
-		from = last - STAGE_BLOCKS + 1;
-		more = true;
-	}
 	rk__ext4_map_forget(e, n->ino);
-	if ((n->i.i_flags & EXT4_EXTENTS_FL) &&
-	    !((struct ext3_extent_header *)n->i.i_block)->eh_depth) {
-		rc = punch_root(e, n, first, last);
-		if (rc)
-			return rc < 0 ? rc : 0;
-	}
+	if (n->i.i_flags & EXT4_EXTENTS_FL)
+		return rk__ext4_punch_tree(e, n, first, last);
+	if (first >= rk__ext4_max_blocks(e, n))
+		return 0;
 	lib_enter(e);
-	err = ext2fs_punch(e->fs, n->ino, small(n), NULL, from,
-			   last + 1 == end ? ~0ULL : last);
-	return err ? rk__ext4_errno(err) : more;
+	err = ext2fs_punch(e->fs, n->ino, small(n), NULL, first, last);
+	return rk__ext4_errno(err);
 }
 
 int rk__ext4_settle(struct ext4 *e, struct node *n)

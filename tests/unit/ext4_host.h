@@ -30,6 +30,8 @@ struct image {
 	void *fs;
 	uint64_t root;
 	int64_t clock;
+	void *lost[8];			/* of servers that were killed */
+	unsigned n_lost;
 };
 
 static inline int image_read(void *ctx, void *buf, size_t len, uint64_t off)
