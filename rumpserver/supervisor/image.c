@@ -4,12 +4,15 @@
  *
  * The lock is a flock: it belongs to the open file description, so every
  * process of the family holds it, and the last one to end releases it. The
- * kernel lists its owner in /proc/locks, which lets the sentence name him.
+ * kernel lists its owner in /proc/locks, which lets the sentence name him. If
+ * nobody is left to be named, the family was killed and its last processes are
+ * on their way out: that is waited for.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <linux/fs.h>
 #include <sys/file.h>
@@ -22,7 +25,25 @@
 #define say(error, ...) \
 	((void)snprintf((error), RK_SERVER_ERROR_LEN, __VA_ARGS__))
 
-/* Who holds a flock on this file, as far as we may know; 0: unknown. */
+enum { LOCK_LOOK_MS = 10, LOCK_WAIT_MS = 2000 };
+
+/* Nothing of a zombie works but its parent's wait. */
+static bool is_alive(int pid)
+{
+	char path[64], state = 'Z';
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 'R';
+	fclose(f);
+	return state != 'Z' && state != 'X';
+}
+
+/* Who holds a flock on this file, if he lives; 0: nobody we can see. */
 static int lock_owner(const struct stat *st)
 {
 	unsigned long long ino;
@@ -41,21 +62,29 @@ static int lock_owner(const struct stat *st)
 			owner = pid;
 	}
 	fclose(f);
-	return owner > 0 ? owner : 0;
+	return owner > 0 && is_alive(owner) ? owner : 0;
 }
 
 static int lock(int fd, const struct rk__mount_spec *m, char *error)
 {
+	int how = (m->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB;
+	const struct timespec look = { .tv_nsec = LOCK_LOOK_MS * 1000000 };
+	int e, owner = 0;
 	struct stat st;
-	int owner;
 
-	if (flock(fd, (m->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
-		return 0;
-	if (errno != EWOULDBLOCK) {
-		say(error, "cannot lock %s: %s", m->source, strerror(errno));
-		return -errno;
+	for (int ms = 0; ms < LOCK_WAIT_MS && !owner; ms += LOCK_LOOK_MS) {
+		if (flock(fd, how) == 0)
+			return 0;
+		e = errno;
+		if (e != EWOULDBLOCK) {
+			say(error, "cannot lock %s: %s", m->source,
+			    strerror(e));
+			return -e;
+		}
+		owner = fstat(fd, &st) == 0 ? lock_owner(&st) : 0;
+		if (!owner)
+			nanosleep(&look, NULL);
 	}
-	owner = fstat(fd, &st) == 0 ? lock_owner(&st) : 0;
 	if (owner)
 		say(error, "%s is in use by another server (pid %d)",
 		    m->source, owner);

@@ -97,11 +97,18 @@ static bool all_read_only(const struct rk__supervisor *s)
 	return true;
 }
 
+/* flushed_seq alone would not do: the checkpoint, after which the journal may
+ * go, comes between it and `applied`. */
 static bool drained(const struct rk__supervisor *s)
 {
+	const struct rk__log_server *server = s->log.server;
+	const struct rk__log_keeper *keeper = s->log.keeper;
+
 	return all_read_only(s) ||
-	       atomic_load(&s->log.keeper->flushed_seq) >=
-	       atomic_load(&s->log.server->published_seq);
+	       (atomic_load(&keeper->flushed_seq) >=
+		atomic_load(&server->published_seq) &&
+		atomic_load(&keeper->applied) >=
+		atomic_load(&server->published));
 }
 
 static void look(uv_timer_t *timer)
