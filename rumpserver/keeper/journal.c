@@ -18,7 +18,7 @@
 #include "keeper/journal.h"
 
 enum {
-	RUN_BLOCKS = 64,		/* that are written or read in one call */
+	RUN_BLOCKS = 64,		/* written or read in one call */
 };
 
 static uint64_t blocks_of(const struct rk__journal *j)
@@ -149,7 +149,8 @@ static int hash_data(const struct rk__journal *j, XXH3_state_t *hash,
 }
 
 /* 1: the transaction is whole. 0: it is not. */
-static int check_tx(const struct rk__journal *j, const struct rk__journal_tx *tx)
+static int check_tx(const struct rk__journal *j,
+		    const struct rk__journal_tx *tx)
 {
 	size_t head = descriptor_size(tx->n_blocks);
 	uint64_t at = j->end + head;

@@ -5,8 +5,8 @@
  * one with the higher count holds. Transactions follow, each a whole flush
  * point:
  *
- *	descriptor	RK_PAGE-aligned: struct rk__journal_tx and the numbers of
- *			the blocks
+ *	descriptor	struct rk__journal_tx and the numbers of the blocks,
+ *			padded to RK_PAGE
  *	data		n * RK_PAGE
  *	trailer		one RK_PAGE: struct rk__journal_end
  *
@@ -37,7 +37,7 @@
 #define RK_JOURNAL_TX_MAGIC	0x78746b72u
 #define RK_JOURNAL_END_MAGIC	0x646e6b72u
 #define RK_JOURNAL_VERSION	1
-#define RK_JOURNAL_START	(2ull * RK_PAGE)	/* of the transactions */
+#define RK_JOURNAL_START	(2ull * RK_PAGE)	/* of transactions */
 
 enum {
 	RK_SECTOR = 512,
@@ -80,8 +80,8 @@ struct rk__logged {
 struct rk__journal {
 	int fd, image_fd;
 	uint64_t image_size;
-	uint64_t count;			/* of the newest head; 0: there is none */
-	uint64_t epoch;			/* 0: the next transaction needs a head */
+	uint64_t count;			/* of the newest head; 0: none */
+	uint64_t epoch;			/* 0: a head is due first */
 	uint64_t number;		/* of the last transaction */
 	uint64_t end;			/* where the next one goes */
 	/* What counts and was not copied to the image, in the order it was
