@@ -33,7 +33,7 @@ static size_t descriptor_size(uint64_t n)
 	return (len + RK_PAGE - 1) & ~(size_t)(RK_PAGE - 1);
 }
 
-/* --- heads ----------------------------------------------------------------- */
+/* --- heads -------------------------------------------------------------- */
 
 static uint64_t head_check(const struct rk__journal_head *h)
 {
@@ -104,7 +104,7 @@ static int read_head(const struct rk__journal *j, struct rk__journal_head *ret)
 	return r;
 }
 
-/* --- reading --------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------ */
 
 /* A descriptor that can be one, in memory of its own; NULL at the end of what
  * counts. */
@@ -296,7 +296,7 @@ void rk__journal_close(struct rk__journal *j)
 	j->n_logged = j->max_logged = 0;
 }
 
-/* --- writing --------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------ */
 
 /* Gathers blocks so that few calls write them. */
 struct run {

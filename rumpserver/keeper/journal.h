@@ -90,7 +90,7 @@ struct rk__journal {
 	size_t n_logged, max_logged;
 };
 
-/* --- place.c --------------------------------------------------------------- */
+/* --- place.c ------------------------------------------------------------ */
 
 /*
  * Where the journal of an image is: beside it, or in a state directory under
@@ -103,7 +103,7 @@ int rk__journal_path(const char *image, char *ret, size_t size);
  * a name needs nothing. */
 void rk__journal_sync_name(int fd);
 
-/* --- journal.c ------------------------------------------------------------- */
+/* --- journal.c ---------------------------------------------------------- */
 
 /*
  * Finds all that counts and makes it durable: the predecessor may have died
@@ -126,13 +126,13 @@ int rk__journal_append(struct rk__journal *j, const uint64_t *block,
  * when the image holds all of it. */
 int rk__journal_reset(struct rk__journal *j);
 
-/* --- replay.c -------------------------------------------------------------- */
+/* --- replay.c ----------------------------------------------------------- */
 
 /* Copies the newest content of each logged block to the image and makes that
  * durable. logged is sorted then. replay: which crash point is passed. */
 int rk__journal_copy(struct rk__journal *j, bool replay);
 
-/* --- device.c: the only calls that write to images and journals ---------- */
+/* --- device.c: the only calls that write to images and journals --------- */
 
 int rk__device_write(int fd, const void *buf, size_t len, uint64_t off);
 /* What lies behind the end of the file reads as zeros. */

@@ -86,7 +86,7 @@ static uint64_t read_once(const uint64_t *word)
 				    memory_order_relaxed);
 }
 
-/* --- one record ------------------------------------------------------------ */
+/* --- one record --------------------------------------------------------- */
 
 static int apply_pages(const struct rk__record_view *v)
 {
@@ -217,7 +217,7 @@ static bool apply_published(void)
 	return any;
 }
 
-/* --- the loop -------------------------------------------------------------- */
+/* --- the loop ----------------------------------------------------------- */
 
 /* true: nobody called for that long. */
 static bool sleep_until_called(unsigned ms)
@@ -302,7 +302,7 @@ static int enter_sandbox(void)
 	return r;
 }
 
-/* --- the start ------------------------------------------------------------- */
+/* --- the start ---------------------------------------------------------- */
 
 static void *map_image(int fd, size_t size)
 {

@@ -154,7 +154,7 @@ int rk__store_put(struct rk__store *s, uint64_t block, const void *data)
 	return 0;
 }
 
-/* --- flush ----------------------------------------------------------------- */
+/* --- flush -------------------------------------------------------------- */
 
 static int by_number(const void *a, const void *b)
 {
@@ -189,7 +189,7 @@ int rk__store_flush(struct rk__store *s)
 	return 0;
 }
 
-/* --- checkpoint ------------------------------------------------------------ */
+/* --- checkpoint --------------------------------------------------------- */
 
 /* How many follow each other from l on, and are what the image has now. */
 static size_t run_at(const struct rk__store *s, const struct rk__logged *l,

@@ -46,7 +46,7 @@ static int file(const char *name, off_t size)
 	return fd;
 }
 
-/* --- places ---------------------------------------------------------------- */
+/* --- places ------------------------------------------------------------- */
 
 static void expect_place(const char *name, const char *place)
 {
@@ -93,7 +93,7 @@ Test(journal, has_one_place_for_all_names_of_an_image, .init = enter,
 	expect_place(image, journal);
 }
 
-/* --- replay ---------------------------------------------------------------- */
+/* --- replay ------------------------------------------------------------- */
 
 static uint8_t point[POINTS + 1][SIZE];
 static off_t end_of[POINTS + 1];	/* of the journal, at each point */

@@ -6,7 +6,7 @@
 #include <poll.h>
 #include "keeper_host.h"
 
-/* --- what it does ---------------------------------------------------------- */
+/* --- what it does ------------------------------------------------------- */
 
 Test(keeper, applies_every_part_of_a_record)
 {
@@ -175,7 +175,7 @@ Test(keeper, refuses_to_start_on_a_wrong_journal)
 	cr_assert_eq(waitpid(pid, NULL, 0), pid);
 }
 
-/* --- hostile records ------------------------------------------------------- */
+/* --- hostile records ---------------------------------------------------- */
 
 static void nothing_was_written(void)
 {

@@ -34,7 +34,7 @@ static struct rk__log log_;
 static uint8_t *core, *driver;
 static pid_t keeper;
 
-/* --- the family ------------------------------------------------------------ */
+/* --- the family --------------------------------------------------------- */
 
 static inline int memory_file(size_t size)
 {
@@ -104,7 +104,7 @@ static inline int end_keeper(int sig)
 	return status;
 }
 
-/* --- records --------------------------------------------------------------- */
+/* --- records ------------------------------------------------------------ */
 
 struct draft {
 	struct rk__record head;
@@ -197,7 +197,7 @@ static inline void publish_flush(uint32_t flags)
 	publish(&d);
 }
 
-/* --- looking --------------------------------------------------------------- */
+/* --- looking ------------------------------------------------------------ */
 
 static inline uint8_t byte_of(int fd, uint64_t off)
 {

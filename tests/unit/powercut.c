@@ -32,7 +32,7 @@ void rk__crash(enum rk__crashpoint point)
 	(void)point;
 }
 
-/* --- the recorder ---------------------------------------------------------- */
+/* --- the recorder ------------------------------------------------------- */
 
 struct event {
 	enum { SECTOR_WRITE, SYNC, REPORT } kind;
@@ -112,7 +112,7 @@ uint64_t rk__device_size(int fd)
 	return size_of(fd);
 }
 
-/* --- the load -------------------------------------------------------------- */
+/* --- the load ----------------------------------------------------------- */
 
 static struct rk__device device;
 static struct rk__store store;
@@ -197,7 +197,7 @@ static int make_load(unsigned seed, bool successors)
 	return r;
 }
 
-/* --- the cut --------------------------------------------------------------- */
+/* --- the cut ------------------------------------------------------------ */
 
 /*
  * Lays out what the devices hold if the power fails before event `cut`, and
@@ -359,7 +359,7 @@ Test(powercut, a_device_that_fails)
 	}
 }
 
-/* --- what must not be replayed --------------------------------------------- */
+/* --- what must not be replayed ------------------------------------------ */
 
 /* The last instant at which there was something to replay. */
 static size_t last_full(void)
