@@ -47,7 +47,6 @@ struct ext4 {
 	struct rk_host host;
 	ext2_filsys fs;
 	bool read_only;
-	bool replaying;			/* mount is reclaiming old orphans */
 	bool dirty_super;
 	unsigned block_size, block_bits;
 	uint64_t goal;			/* where the last data run ended */

@@ -225,7 +225,7 @@ int rk__ext4_map_insert(struct ext4 *e, struct node *n, const struct run *r)
 	rk__ext4_map_forget(e, n->ino);
 	err = ext2fs_iblk_add_blocks(e->fs, small(n), r->len);
 	if (err)
-		return rk__ext4_errno(err);
+		return -EFBIG;
 	if (n->i.i_flags & EXT4_EXTENTS_FL)
 		rc = insert_quickly(e, n, r);
 	if (rc)

@@ -30,6 +30,9 @@ int rk__ext4_errno(errcode_t err)
 {
 	if (err == 0)
 		return 0;
+	/* A count of blocks that cannot be: what it counts is damaged. */
+	if (err == EOVERFLOW)
+		return -EUCLEAN;
 	if (err > 0 && err < 256)
 		return -(int)err;
 	switch (err) {

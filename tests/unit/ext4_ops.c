@@ -167,7 +167,8 @@ Test(ext4_ops, acls)
 	has(d, name, value, sizeof(acl));
 	image_sync(&im);
 	run("debugfs -R 'ea_list d' %s 2>/dev/null >%s/log", im.path, im.dir);
-	cr_assert_eq(run("grep -q 'posix_acl_access (28)' %s/log", im.dir, ""), 0);
+	cr_assert_eq(run("grep -q 'posix_acl_access (28)' %s/log", im.dir, ""),
+		     0);
 	again();
 	has(d, "system.posix_acl_default", value, sizeof(acl));
 	cr_assert_eq(im.d->removexattr(im.fs, d, name), 0);
