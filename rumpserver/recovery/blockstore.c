@@ -222,12 +222,6 @@ static int read_range(unsigned dev, uint8_t *buf, size_t len, uint64_t off)
 	return 0;
 }
 
-/* Recoverable memory may be write-protected: no system call writes there. */
-static bool in_rm(const void *p)
-{
-	return (uintptr_t)p - RK_DRIVER_AT < RK_DRIVER_HEAP;
-}
-
 static unsigned device_of(void *ctx)
 {
 	return (unsigned)(uintptr_t)ctx;
@@ -240,6 +234,7 @@ static int check_range(unsigned dev, size_t len, uint64_t off)
 	return off > size || len > size - off ? -EIO : 0;
 }
 
+/* Driver memory may be write-protected: no system call writes there. */
 static int host_read(void *ctx, void *buf, size_t len, uint64_t off)
 {
 	static uint8_t bounce[65536];
@@ -247,8 +242,10 @@ static int host_read(void *ctx, void *buf, size_t len, uint64_t off)
 	uint8_t *to = buf;
 	int r = check_range(dev, len, off);
 
-	if (r < 0 || (!in_rm(buf)))
-		return r < 0 ? r : read_range(dev, buf, len, off);
+	if (r < 0)
+		return r;
+	if (!rk__region_has(buf))
+		return read_range(dev, buf, len, off);
 	while (len > 0) {
 		size_t n = len < sizeof bounce ? len : sizeof bounce;
 

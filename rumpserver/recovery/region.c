@@ -115,6 +115,16 @@ void *rk__region_page(uint64_t page)
 	return NULL;
 }
 
+bool rk__region_has(const void *p)
+{
+	if ((uintptr_t)p - RK_DRIVER_AT < RK_DRIVER_HEAP)
+		return true;
+	for (unsigned i = 0; i < region.n_data; i++)
+		if ((uintptr_t)p - region.data[i].at < region.data[i].length)
+			return true;
+	return false;
+}
+
 void rk__region_populate(void)
 {
 	struct rk__range range[RK_RANGES_MAX];

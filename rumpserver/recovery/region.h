@@ -33,6 +33,8 @@ int rk__region_map(int core_fd, int driver_fd);
 unsigned rk__region_ranges(struct rk__range *ret);
 /* Driver memory of a page of the image; NULL if no range has it. */
 void *rk__region_page(uint64_t page);
+/* Is this driver memory? */
+bool rk__region_has(const void *p);
 /* Writes the present content of the drivers' data into their new mappings. */
 int rk__region_map_data(int driver_fd, bool keep_content);
 /* Reads all of driver memory in, so that a take-over takes no faults. */

@@ -11,6 +11,9 @@
  * pages are read-only and the fault handler makes one writable at its first
  * write (4 us) and lists it.
  *
+ * The drivers' data is always found by faults: drivers keep their state on the
+ * heap, so it is written once in a while and looked after at every commit.
+ *
  * Both are opened after the fork: they belong to one address space. soft-dirty
  * bits are no third way: many kernels accept clear_refs and never set them.
  */
@@ -47,7 +50,7 @@ struct page_region_6_7 {
 static struct {
 	enum rk__track_method method;
 	int uffd, pagemap;
-	/* RK_TRACK_SIGNAL: written so far, and how much of the heap is
+	/* Found by faults so far; RK_TRACK_SIGNAL: and how much of the heap is
 	 * protected. */
 	uint64_t page[RK_TRACK_MAX];
 	unsigned n_pages;
@@ -93,7 +96,6 @@ static int scan(uintptr_t at, size_t length, bool wp,
 
 static int open_write_protect(void)
 {
-	struct rk__range range[RK_RANGES_MAX];
 	struct uffdio_api api = {
 		.api = UFFD_API,
 		.features = FEATURE_WP_ASYNC | FEATURE_WP_SHMEM |
@@ -101,7 +103,6 @@ static int open_write_protect(void)
 	};
 	struct page_region_6_7 one;
 	uint64_t end;
-	unsigned n;
 	int r;
 
 	track.uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | USER_MODE_ONLY);
@@ -110,12 +111,9 @@ static int open_write_protect(void)
 	track.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (track.pagemap < 0)
 		goto fail;
-	n = rk__region_ranges(range);
-	range[0].length = RK_DRIVER_HEAP;
-	for (unsigned i = 0; i < n; i++)
-		if (register_range(range[i].at, range[i].length) < 0)
-			goto fail;
-	if (scan(range[0].at, RK_PAGE, false, &one, 1, &end) < 0)
+	if (register_range(RK_DRIVER_AT, RK_DRIVER_HEAP) < 0)
+		goto fail;
+	if (scan(RK_DRIVER_AT, RK_PAGE, false, &one, 1, &end) < 0)
 		goto fail;
 	return 0;
 fail:
@@ -141,12 +139,8 @@ int rk__track_open(void)
 void rk__track_mark_data(void)
 {
 	struct rk__range range[RK_RANGES_MAX];
-	unsigned n;
+	unsigned n = rk__region_ranges(range);
 
-	/* With write protection, what was never protected counts by itself. */
-	if (track.method != RK_TRACK_SIGNAL)
-		return;
-	n = rk__region_ranges(range);
 	for (unsigned i = 1; i < n; i++)
 		for (size_t at = 0; at < range[i].length; at += RK_PAGE) {
 			assert(track.n_pages < RK_TRACK_MAX);
@@ -155,92 +149,60 @@ void rk__track_mark_data(void)
 		}
 }
 
-static void protect_all(void)
+static void protect(uintptr_t at, size_t length)
 {
-	struct rk__range range[RK_RANGES_MAX];
-	unsigned n = rk__region_ranges(range);
+	int r = mprotect((void *)at, length, PROT_READ);
 
-	for (unsigned i = 0; i < n; i++) {
-		int r = mprotect((void *)range[i].at, range[i].length,
-				 PROT_READ);
-		assert(r == 0);
-	}
-	track.heap_protected = range[0].length;
-	track.n_pages = 0;
+	assert(r == 0);
+}
+
+static int protect_heap(const struct rk__range *heap)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { heap->at, heap->length },
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+
+	if (track.method == RK_TRACK_WRITE_PROTECT)
+		return ioctl(track.uffd, UFFDIO_WRITEPROTECT, &wp) < 0 ?
+			-errno : 0;
+	protect(heap->at, heap->length);
+	track.heap_protected = heap->length;
+	return 0;
 }
 
 int rk__track_arm(void)
 {
 	struct rk__range range[RK_RANGES_MAX];
-	unsigned n;
+	unsigned n = rk__region_ranges(range);
 
-	if (track.method == RK_TRACK_SIGNAL) {
-		protect_all();
-		return 0;
-	}
-	n = rk__region_ranges(range);
-	for (unsigned i = 0; i < n; i++) {
-		struct uffdio_writeprotect wp = {
-			.range = { range[i].at, range[i].length },
-			.mode = UFFDIO_WRITEPROTECT_MODE_WP,
-		};
-
-		if (ioctl(track.uffd, UFFDIO_WRITEPROTECT, &wp) < 0)
-			return -errno;
-	}
-	return 0;
+	for (unsigned i = 1; i < n; i++)
+		protect(range[i].at, range[i].length);
+	track.n_pages = 0;
+	return protect_heap(&range[0]);
 }
 
-/* Adds the pages of a region found, of whichever range it is in. */
-static unsigned add_pages(const struct rk__range *range, unsigned n_ranges,
-			  const struct page_region_6_7 *found, uint64_t *pages,
-			  unsigned n, unsigned max)
-{
-	const struct rk__range *r = range;
-
-	while (r < range + n_ranges && found->start - r->at >= r->length)
-		r++;
-	if (r == range + n_ranges)
-		return n;
-	for (uint64_t p = found->start; p < found->end; p += RK_PAGE) {
-		assert(n < max);
-		pages[n++] = (p - r->at + r->image) / RK_PAGE;
-	}
-	return n;
-}
-
-static unsigned collect_span(const struct rk__range *range, unsigned n_ranges,
-			     bool wp, uint64_t *pages, unsigned n, unsigned max)
+static unsigned scan_heap(uint64_t *pages, unsigned max, bool wp)
 {
 	static struct page_region_6_7 vec[1024];
-	uint64_t at = UINT64_MAX, end = 0;
+	struct rk__range range[RK_RANGES_MAX];
+	uint64_t at = RK_DRIVER_AT, end;
+	unsigned n = 0;
 
-	for (unsigned i = 0; i < n_ranges; i++) {
-		if (range[i].at < at)
-			at = range[i].at;
-		if (range[i].at + range[i].length > end)
-			end = range[i].at + range[i].length;
-	}
+	rk__region_ranges(range);
+	end = at + range[0].length;
 	while (at < end) {
 		int got = scan(at, end - at, wp, vec, 1024, &at);
 
 		assert(got >= 0);
 		for (int k = 0; k < got; k++)
-			n = add_pages(range, n_ranges, &vec[k], pages, n, max);
+			for (uint64_t p = vec[k].start; p < vec[k].end;
+			     p += RK_PAGE) {
+				assert(n < max);
+				pages[n++] = (p - RK_DRIVER_AT) / RK_PAGE;
+			}
 	}
 	return n;
-}
-
-/* The heap, and then from the first to the last of the drivers' data in one
- * call: what lies between is not registered, and the kernel passes it over
- * faster than a call of its own takes. */
-static unsigned collect_scan(uint64_t *pages, unsigned max, bool wp)
-{
-	struct rk__range range[RK_RANGES_MAX];
-	unsigned n_ranges = rk__region_ranges(range), n;
-
-	n = collect_span(range, 1, wp, pages, 0, max);
-	return collect_span(range + 1, n_ranges - 1, wp, pages, n, max);
 }
 
 bool rk__track_fault(void *address)
@@ -249,11 +211,9 @@ bool rk__track_fault(void *address)
 	uintptr_t at = (uintptr_t)address & ~(uintptr_t)(RK_PAGE - 1);
 	unsigned n;
 
-	if (track.method != RK_TRACK_SIGNAL)
-		return false;
 	n = rk__region_ranges(range);
 	range[0].length = RK_DRIVER_HEAP;
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = track.method == RK_TRACK_SIGNAL ? 0 : 1; i < n; i++) {
 		const struct rk__range *r = &range[i];
 
 		if (at - r->at >= r->length)
@@ -279,51 +239,41 @@ static unsigned add_grown_heap(uint64_t *pages, unsigned n, unsigned max)
 		assert(n < max);
 		pages[n++] = at / RK_PAGE;
 	}
+	if (track.heap_protected < range[0].length)
+		track.heap_protected = range[0].length;
 	return n;
 }
 
-static unsigned collect_signal(uint64_t *pages, unsigned max, bool protect)
+/* What faults have found, protected again. */
+static unsigned take_faulted(uint64_t *pages, unsigned n, unsigned max)
 {
-	unsigned n = track.n_pages;
+	unsigned first = n;
 
-	assert(n <= max);
-	memcpy(pages, track.page, n * sizeof *pages);
-	n = add_grown_heap(pages, n, max);
-	if (!protect)
-		return n;
-	for (unsigned i = 0; i < n; i++) {
-		int r = mprotect(rk__region_page(pages[i]), RK_PAGE,
-				 PROT_READ);
-		assert(r == 0);
-	}
-	if (n && track.heap_protected < RK_PAGE)
-		track.heap_protected = RK_PAGE;
-	{
-		struct rk__range range[RK_RANGES_MAX];
-
-		rk__region_ranges(range);
-		if (range[0].length > track.heap_protected)
-			track.heap_protected = range[0].length;
-	}
+	assert(track.n_pages <= max - n);
+	memcpy(pages + n, track.page, track.n_pages * sizeof *pages);
+	n += track.n_pages;
 	track.n_pages = 0;
+	if (track.method == RK_TRACK_SIGNAL)
+		n = add_grown_heap(pages, n, max);
+	for (unsigned i = first; i < n; i++)
+		protect((uintptr_t)rk__region_page(pages[i]), RK_PAGE);
 	return n;
 }
 
 unsigned rk__track_collect(uint64_t *pages, unsigned max)
 {
-	if (track.method == RK_TRACK_SIGNAL)
-		return collect_signal(pages, max, true);
-	return collect_scan(pages, max, true);
+	unsigned n = track.method == RK_TRACK_SIGNAL ? 0 :
+		scan_heap(pages, max, true);
+
+	return take_faulted(pages, n, max);
 }
 
 unsigned rk__track_discard(uint64_t *pages, unsigned max)
 {
-	unsigned n;
+	unsigned n = track.method == RK_TRACK_SIGNAL ? 0 :
+		scan_heap(pages, max, false);
 
-	if (track.method == RK_TRACK_SIGNAL)
-		n = collect_signal(pages, max, true);
-	else
-		n = collect_scan(pages, max, false);
+	n = take_faulted(pages, n, max);
 	for (unsigned i = 0; i < n; i++) {
 		int r = madvise(rk__region_page(pages[i]), RK_PAGE,
 				MADV_DONTNEED);
