@@ -26,6 +26,9 @@ passed=0 failed=0 skipped=0
 log=$(mktemp "${TMPDIR:-/tmp}/rump-log.XXXXXX")
 before=$(mktemp "${TMPDIR:-/tmp}/rump-before.XXXXXX")
 trap 'rm -f "$log" "$before"' EXIT
+child=
+# timeout passes it on to all that the script started.
+trap '[ -z "$child" ] || { kill "$child"; wait "$child"; }; exit 143' INT TERM
 
 # Everything a test inherits this word, so its processes can be told.
 ours()
@@ -78,8 +81,11 @@ for script; do
 	things | sort >"$before"
 	start=$(date +%s%N)
 	RUMP_TEST_ID=$id timeout -k 15 "$limit" bash "$script" \
-		>"$log" 2>&1 </dev/null
+		>"$log" 2>&1 </dev/null &
+	child=$!
+	wait "$child"
 	status=$?
+	child=
 	took=$((($(date +%s%N) - start) / 1000000))
 	rest=$(left_over)
 	[ -z "$rest" ] || { echo "$rest" >>"$log"; status=99; }
