@@ -17,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include "supervisor/internal.h"
@@ -24,7 +25,9 @@
 
 enum {
 	ACCEPT_AT_ONCE = 16,
-	CLIENTS_MAX = RK_CHANNELS_MAX + 64,
+	TOOLS_MAX = 64,			/* connections that are no client */
+	FDS_OF_CLIENT = 4,
+	FDS_OF_OURS = 64 + TOOLS_MAX,	/* at most */
 };
 
 struct rk__client {
@@ -106,6 +109,8 @@ static unsigned attach_fds(const struct rk__client *c, int *ret)
 
 static int find_channel(struct rk__supervisor *s, uint32_t *ret)
 {
+	if (s->control.n_channels >= s->control.limit)
+		return -EUSERS;
 	/* numbers go round, so that one just freed is not used at once */
 	for (uint32_t i = 0; i < RK_CHANNELS_MAX; i++) {
 		uint32_t n = (s->control.next + i) % RK_CHANNELS_MAX;
@@ -406,7 +411,7 @@ static int add(struct rk__supervisor *s, int conn)
 {
 	struct rk__client *c;
 
-	if (s->control.n_clients >= CLIENTS_MAX)
+	if (s->control.n_clients >= s->control.limit + TOOLS_MAX)
 		return -EUSERS;
 	c = calloc(1, sizeof *c);
 	if (!c)
@@ -444,10 +449,23 @@ static void accept_some(uv_poll_t *poll, int error, int events)
 	}
 }
 
+/* Clients must never be so many that no server could be spawned. */
+static uint32_t channel_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 ||
+	    r.rlim_cur >= FDS_OF_OURS + FDS_OF_CLIENT * RK_CHANNELS_MAX)
+		return RK_CHANNELS_MAX;
+	return r.rlim_cur > FDS_OF_OURS ?
+	       (r.rlim_cur - FDS_OF_OURS) / FDS_OF_CLIENT : 0;
+}
+
 int rk__control_listen(struct rk__supervisor *s)
 {
 	int e = uv_poll_init(&s->loop, &s->control.poll, s->control.fd);
 
+	s->control.limit = channel_limit();
 	if (e < 0)
 		return e;
 	s->control.open = true;

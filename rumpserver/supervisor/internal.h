@@ -177,6 +177,7 @@ struct rk__supervisor {
 		struct rk__client *clients;	/* all connections */
 		unsigned n_clients, n_channels;
 		uint32_t next;		/* channel to try first */
+		uint32_t limit;		/* of channels, by our descriptors */
 		bool open;
 	} control;
 
