@@ -14,7 +14,9 @@
  * Before anything is served: replays the journal of each device, so that the
  * image holds the last flush point. 0, or a negative errno with a sentence in
  * error (RK_SERVER_ERROR_LEN). Blocks on device I/O. *ret_replayed: number of
- * transactions replayed.
+ * transactions replayed. -EMEDIUMTYPE: the journal is of another image, or the
+ * image was changed since; -EUCLEAN: the journal is damaged. Nothing was
+ * written then. May be killed and called again.
  */
 int rk__journal_replay(int image_fd, int journal_fd, unsigned *ret_replayed,
 		       char *error);
@@ -22,7 +24,9 @@ int rk__journal_replay(int image_fd, int journal_fd, unsigned *ret_replayed,
 /* The keeper's life: never returns. ready_fd: one byte is written to it when
  * replay (if `replay`) is done and records can be applied; on failure, the
  * sentence. A successor keeper is started with replay false: it goes on where
- * `applied` and the journals stand. */
+ * `applied` and the journals stand. It exits with 1 at a record that cannot be
+ * believed; a device that fails is only told in `error`. flushed_seq of a
+ * record with RK_RECORD_CHECKPOINT means that the journals are empty. */
 _Noreturn void rk__keeper_run(const struct rk__family *f, bool replay,
 			      int ready_fd);
 
