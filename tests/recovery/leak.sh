@@ -37,9 +37,9 @@ round()
 }
 model=$1 name=$2 ops=$3 dir=$4
 round 1 $((ops / 16)) || exit 1
-sync -f /vol; sleep 1; look before
+touch /vol/x; sync /vol/x; sleep 1; look before
 for i in 2 3 4; do round $i $((ops / 12)) || exit 1; done
-sync -f /vol; sleep 1; look after
+touch /vol/x; sync /vol/x; sleep 1; look after
 END
 "$RUMP" run --kill-every 40ms --name "$name" -m "/vol=ext4:$img" -- \
 	sh "$WORK/inside" "$model" "$name" "$ops" "$WORK" >"$WORK/log" 2>&1 ||
