@@ -46,7 +46,8 @@ END
 	{ cat "$WORK/log" >&2; fail "the load failed"; }
 say "$(grep -i killed "$WORK/log" || true)"
 
-join "$WORK/before" "$WORK/after" >"$WORK/both"
+export LC_ALL=C
+join <(sort "$WORK/before") <(sort "$WORK/after") >"$WORK/both"
 say "role, descriptors and KiB before, the same after:"
 cat "$WORK/both"
 grep -q '^keeper' "$WORK/both" && grep -q '^supervisor' "$WORK/both" ||
