@@ -278,7 +278,8 @@ static void boot(void)
 		end(needs_recovery ? RK_CAUSE_NEEDS_RECOVERY :
 		    RK_CAUSE_MOUNT_FAILED, error);
 	}
-	rk__commit(NULL, 0, 0, NULL);
+	rk__commit_boot();
+	atomic_store(&f->board->booted, 1);
 }
 
 /* What core knows and what the supervisor knows, made one. */

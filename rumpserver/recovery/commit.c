@@ -29,6 +29,8 @@
 #include "recovery/commit.h"
 #include "recovery/region.h"
 
+enum { BOOT_PAGES = 1024 };		/* of a record of the first commit */
+
 struct rk__log rk__log;
 const struct rk__family *rk__family;
 
@@ -143,11 +145,11 @@ static struct layout lay_out(uint32_t n_blocks, uint32_t n_pages,
 	return l;
 }
 
-static void copy_pages(uint8_t *to, uint32_t n)
+static void copy_pages(uint8_t *to, const uint64_t *page, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		memcpy(to + (size_t)i * RK_PAGE, rk__region_page(state.page[i]),
-		       RK_PAGE);
+		rk__region_copy(to + (size_t)i * RK_PAGE,
+				rk__region_page(page[i]), RK_PAGE);
 		if (i == n / 2)
 			RK_CRASHPOINT(log_half_written);
 	}
@@ -183,12 +185,12 @@ static void count(uint32_t n_blocks, uint32_t n_pages, uint64_t length)
 #undef ADD
 }
 
-void rk__commit(const struct rk__reply *replies, unsigned n, uint32_t flags,
-		uint64_t *ret_seq)
+/* Lays a record down at `published` and makes it history. The staged blocks
+ * are in place. */
+static void append(const uint64_t *page, uint32_t n_pages,
+		   const struct rk__reply *replies, unsigned n, uint32_t flags)
 {
 	uint64_t start = load(&rk__log.server->published);
-	uint32_t n_pages = rk__driver_changed() ?
-		rk__track_collect(state.page, RK_TRACK_MAX) : 0;
 	uint32_t n_blocks = rk__staged_count();
 	struct layout l = lay_out(n_blocks, n_pages, rk__notes_length(),
 				  replies_length(replies, n));
@@ -208,9 +210,9 @@ void rk__commit(const struct rk__reply *replies, unsigned n, uint32_t flags,
 	int r = rk__log_reserve(l.length);
 
 	assert(r == 0);		/* the limits of an op are below a record's */
-	copy_pages(rec + l.pages, n_pages);
+	copy_pages(rec + l.pages, page, n_pages);
 	rk__staged_write_ids(rec + l.block_ids);
-	memcpy(rec + l.page_ids, state.page, n_pages * sizeof(uint64_t));
+	memcpy(rec + l.page_ids, page, n_pages * sizeof(uint64_t));
 	rk__notes_write(rec + l.notes);
 	write_replies(rec + l.replies, replies, n);
 	memset(rec + l.end, 0, l.length - l.end);
@@ -224,8 +226,29 @@ void rk__commit(const struct rk__reply *replies, unsigned n, uint32_t flags,
 	count(n_blocks, n_pages, l.length);
 	if (flags || start + l.length - state.woke_at >= RK_LOG_APPLY_AT)
 		rk__log_wake_keeper();
+}
+
+void rk__commit(const struct rk__reply *replies, unsigned n, uint32_t flags,
+		uint64_t *ret_seq)
+{
+	uint32_t n_pages = rk__driver_changed() ?
+		rk__track_collect(state.page, RK_TRACK_MAX) : 0;
+
+	append(state.page, n_pages, replies, n, flags);
 	if (ret_seq)
 		*ret_seq = state.seq;
+}
+
+void rk__commit_boot(void)
+{
+	uint32_t n = rk__track_collect(state.page, RK_TRACK_MAX);
+	uint32_t at = n < BOOT_PAGES ? n : BOOT_PAGES, more;
+
+	append(state.page, at, NULL, 0, 0);
+	for (; at < n; at += more) {
+		more = n - at < BOOT_PAGES ? n - at : BOOT_PAGES;
+		append(state.page + at, more, NULL, 0, 0);
+	}
 }
 
 /* --- loading ------------------------------------------------------------ */
@@ -259,8 +282,8 @@ static void load_record(const struct rk__record_view *v, uint64_t pos)
 		void *page = rk__region_page(v->pages[i]);
 
 		if (page)
-			memcpy(page, v->page_data + (size_t)i * RK_PAGE,
-			       RK_PAGE);
+			rk__region_copy(page, v->page_data +
+					(size_t)i * RK_PAGE, RK_PAGE);
 	}
 	while (rk__note_next(v, &at, &note, &bytes) == 1)
 		memcpy((void *)(RK_CORE_AT + note.offset), bytes, note.length);
@@ -283,8 +306,13 @@ int rk__recovery_prepare(struct rk__family *family)
 
 int rk__recovery_format(void)
 {
-	int r = rk__region_map_data(rk__family->driver_fd, true);
+	int r;
 
+	/* A predecessor died in the middle of its first commit: what it left
+	 * is neither nothing nor a state. */
+	if (load(&rk__log.server->published) > 0)
+		return -EEXIST;
+	r = rk__region_map_data(rk__family->driver_fd, true);
 	if (r < 0)
 		return r;
 	rk__arena_format();
@@ -359,8 +387,9 @@ static void load_discarded(const struct rk__record_view *v, uint64_t pos)
 	(void)pos;
 	for (uint32_t i = 0; i < v->n_pages; i++)
 		if (discarded(v->pages[i]))
-			memcpy(rk__region_page(v->pages[i]),
-			       v->page_data + (size_t)i * RK_PAGE, RK_PAGE);
+			rk__region_copy(rk__region_page(v->pages[i]),
+					v->page_data + (size_t)i * RK_PAGE,
+					RK_PAGE);
 }
 
 void rk__rollback(void)

@@ -68,6 +68,7 @@ struct rk__board {
 	_Atomic uint32_t lock;
 	_Atomic uint32_t phase;		/* enum rk__phase */
 	_Atomic uint32_t generation;	/* of the active server; 0 before the first */
+	_Atomic uint32_t booted;	/* the first server committed all it mounted */
 	_Atomic uint32_t takeover;	/* generation that may run now; futex for standbys */
 	_Atomic uint32_t cause;		/* enum rk__cause, reset at each takeover */
 	_Atomic uint32_t cause_signal;

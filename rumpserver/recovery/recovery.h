@@ -88,6 +88,8 @@ struct rk__reply {
  */
 void rk__commit(const struct rk__reply *replies, unsigned n, uint32_t flags,
 		uint64_t *ret_seq);
+/* The first commit, of any size: only whole does it count (board.booted). */
+void rk__commit_boot(void);
 /* Back to the last commit: core, driver, staged blocks. */
 void rk__rollback(void);
 

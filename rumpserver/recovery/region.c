@@ -54,6 +54,23 @@ int rk__region_map(int core_fd, int driver_fd)
 	return r < 0 ? r : map_at(RK_DRIVER_AT, RK_DRIVER_HEAP, driver_fd);
 }
 
+#if RK_SANITIZED
+__attribute__((no_sanitize("address"), noinline))
+void rk__region_copy(void *to, const void *from, size_t length)
+{
+	volatile uint64_t *t = to;
+	const volatile uint64_t *f = from;
+
+	for (size_t i = 0; i < length / sizeof *t; i++)
+		t[i] = f[i];
+}
+#else
+void rk__region_copy(void *to, const void *from, size_t length)
+{
+	memcpy(to, from, length);
+}
+#endif
+
 static int map_one(const struct rk__range *r, int driver_fd, bool keep_content)
 {
 	void *copy = MAP_FAILED, *p;
@@ -64,7 +81,7 @@ static int map_one(const struct rk__range *r, int driver_fd, bool keep_content)
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (copy == MAP_FAILED)
 			return -errno;
-		memcpy(copy, (void *)r->at, r->length);
+		rk__region_copy(copy, (void *)r->at, r->length);
 	}
 	p = mmap((void *)r->at, r->length, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_FIXED, driver_fd, (off_t)r->image);
@@ -72,7 +89,7 @@ static int map_one(const struct rk__range *r, int driver_fd, bool keep_content)
 		err = -errno;
 	if (copy != MAP_FAILED) {
 		if (!err)
-			memcpy((void *)r->at, copy, r->length);
+			rk__region_copy((void *)r->at, copy, r->length);
 		munmap(copy, r->length);
 	}
 	return err;

@@ -33,6 +33,9 @@ int rk__region_map(int core_fd, int driver_fd);
 unsigned rk__region_ranges(struct rk__range *ret);
 /* Driver memory of a page of the image; NULL if no range has it. */
 void *rk__region_page(uint64_t page);
+/* Copies driver memory, a page or more: sanitizers let it pass over what lies
+ * between a driver's variables. */
+void rk__region_copy(void *to, const void *from, size_t length);
 /* Is this driver memory? */
 bool rk__region_has(const void *p);
 /* Writes the present content of the drivers' data into their new mappings. */
@@ -69,6 +72,6 @@ unsigned rk__track_discard(uint64_t *pages, unsigned max);
 /* For the fault handler of the server: true if it was a tracked write. */
 bool rk__track_fault(void *address);
 
-enum { RK_TRACK_MAX = 8192 };
+enum { RK_TRACK_MAX = 1 << 18 };
 
 #endif

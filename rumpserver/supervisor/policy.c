@@ -104,6 +104,7 @@ static bool count_death(struct rk__policy *p, const struct rk__policy_event *e)
 	if (e->progress != p->progress)
 		p->idle_deaths = 0;
 	p->progress = e->progress;
+	p->last_was_fault = is_fault(e->cause);
 	return ++p->idle_deaths > p->limit;
 }
 
@@ -229,9 +230,11 @@ static void ready(struct rk__policy *p, struct rk__policy_actions *ret)
 {
 	bool starting = p->state == RK_POLICY_STARTING;
 
-	/* later servers say it too; then there is nothing left to do */
-	if (p->started)
+	if (p->started) {
+		if (!p->last_was_fault)
+			p->idle_deaths = 0;
 		return;
+	}
 	p->started = true;
 	ret->what |= RK_ACT_STARTED;
 	if (!starting)

@@ -6,7 +6,8 @@
  * What counts. A death counts against a request only if it came by a fault
  * signal, a deadline or the server's own lack of memory while that request ran
  * alone. A SIGKILL from outside counts against nobody. Deaths without progress
- * in between are counted: after `patience` of them every further takeover
+ * in between are counted (after a kill from outside, that its successor serves
+ * is progress enough: an idle mount may be killed for ever): after `patience` of them every further takeover
  * waits, twice as long each time, and after `limit` the server is given up.
  *
  * The ladder: (1) warm; (2) warm, requests one by one, after a fault; (3)
@@ -32,7 +33,7 @@ enum rk__policy_state {
 
 enum rk__policy_event_type {
 	RK_EVENT_START,		/* everything a server needs is there */
-	RK_EVENT_SERVER_READY,	/* the first one has mounted */
+	RK_EVENT_SERVER_READY,	/* the first has mounted, a later one serves */
 	RK_EVENT_SERVER_DIED,
 	RK_EVENT_STANDBY_UP,	/* there is a standby that can take over */
 	RK_EVENT_STANDBY_DIED,
@@ -94,6 +95,7 @@ struct rk__policy {
 	bool recovered;		/* the check ran once */
 	bool one_by_one;	/* for the next takeover */
 	uint32_t idle_deaths;	/* without progress */
+	bool last_was_fault;	/* so serving alone is no progress */
 	uint32_t idle_standbys;	/* standbys that died since the last takeover */
 	uint64_t deaths, faults;
 	uint64_t progress;

@@ -199,7 +199,7 @@ void rk__supervisor_died(struct rk__supervisor *s, int status)
 		.id = atomic_load(&b->current_id),
 		.alone = atomic_load(&b->alone),
 		.progress = atomic_load(&b->ops) + atomic_load(&b->commits),
-		.has_state = atomic_load(&s->log.server->published_seq) > 0,
+		.has_state = atomic_load(&b->booted),
 	};
 
 	s->active->dead = true;
