@@ -37,6 +37,8 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 	(void)context;
 	if (sig == SIGSEGV && rk__track_fault(info->si_addr))
 		return;
+	if (sig == SIGBUS)
+		rk__blockstore_fault();
 	if (atomic_load(&board->cause) == RK_CAUSE_NONE) {
 		atomic_store(&board->cause_signal, (uint32_t)sig);
 		atomic_store(&board->cause, RK_CAUSE_FAULT);
@@ -56,7 +58,8 @@ void rk__faults_install(struct rk__board *b)
 	stack_t alt = { .ss_sp = stack, .ss_size = sizeof stack };
 	struct sigaction act = {
 		.sa_sigaction = on_fault,
-		.sa_flags = SA_SIGINFO | SA_ONSTACK,
+		/* A jump out of the handler must not leave it blocked. */
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
 	};
 
 	board = b;

@@ -106,5 +106,7 @@ uint64_t rk__dirty_bytes(void);
 struct rk_host;
 void rk__blockstore_host(unsigned dev, struct rk_host *ret);
 int rk__blockstore_open(const struct rk__family *f);
+/* SIGBUS came: does not return if it was a mapped device that failed. */
+void rk__blockstore_fault(void);
 
 #endif
