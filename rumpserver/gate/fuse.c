@@ -70,12 +70,22 @@ static uint64_t id_of(const struct fuse_in_header *in)
 	return in->unique & ~RK_FUSE_UNIQUE_RESEND;
 }
 
+struct rk__fuse_slot *rk__fuse_slot(struct rk__fuse *f, unsigned i)
+{
+	struct rk__fuse_slot *s = &f->slot[i];
+
+	s->fuse = f;
+	s->request = request_at(f, i);
+	return s;
+}
+
 uint64_t rk__fuse_held(const struct rk__fuse *f, unsigned i)
 {
-	const struct fuse_in_header *in = f->slot[i].request;
+	if (i < RK_FUSE_BIG_SLOTS) {
+		const struct fuse_in_header *in = request_at(f, i);
 
-	if (i < RK_FUSE_BIG_SLOTS)
 		return in->len ? id_of(in) : 0;
+	}
 	return atomic_load_explicit(&f->inbox->id[i], memory_order_relaxed);
 }
 
@@ -111,13 +121,13 @@ void rk__fuse_release(struct rk__fuse_slot *s)
 /* All but writes of data go on to a small slot, if there is one. */
 static struct rk__fuse_slot *move_small(struct rk__fuse *f, unsigned big)
 {
-	struct rk__fuse_slot *from = &f->slot[big], *to;
+	struct rk__fuse_slot *from = rk__fuse_slot(f, big), *to;
 	unsigned i;
 
 	if (from->request->len > RK_FUSE_SMALL || !f->n_free_small)
 		return from;
 	i = f->free_small[--f->n_free_small];
-	to = &f->slot[i];
+	to = rk__fuse_slot(f, i);
 	memcpy(to->request, from->request, from->request->len);
 	atomic_store(&f->inbox->interrupted[i], 0);
 	atomic_store(&f->inbox->id[i], id_of(from->request));
@@ -138,10 +148,11 @@ static bool is_known(struct rk__fuse *f, struct rk__fuse_slot *again)
 	uint64_t id = id_of(again->request);
 
 	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++) {
-		struct rk__fuse_slot *s = &f->slot[i];
+		struct rk__fuse_slot *s;
 
-		if (s == again || rk__fuse_held(f, i) != id)
+		if (again == &f->slot[i] || rk__fuse_held(f, i) != id)
 			continue;
+		s = rk__fuse_slot(f, i);
 		s->request->unique = again->request->unique;
 		s->seen = true;
 		return true;
@@ -179,7 +190,7 @@ enum rk__fuse_taken rk__fuse_take(struct rk__fuse *f, unsigned leave,
 
 	if (f->n_free_big <= leave)
 		return RK_FUSE_FULL;
-	s = &f->slot[f->free_big[--f->n_free_big]];
+	s = rk__fuse_slot(f, f->free_big[--f->n_free_big]);
 	atomic_store(&f->inbox->interrupted[index_of(s)], 0);
 	n = read(f->source.fd, s->request, RK_FUSE_READ_SIZE);
 	if (n <= 0) {
@@ -212,7 +223,7 @@ enum rk__fuse_taken rk__fuse_take(struct rk__fuse *f, unsigned leave,
  */
 static void end_wait(struct rk__fuse *f, unsigned i)
 {
-	struct rk__fuse_slot *s = &f->slot[i];
+	struct rk__fuse_slot *s = rk__fuse_slot(f, i);
 	const struct rk__fuse_op *op = rk__fuse_op(s->request->opcode);
 
 	if (!op || !(op->flags & RK_FUSE_INTERRUPTIBLE))
@@ -377,17 +388,20 @@ static void ready(struct rk__source *source, uint32_t events)
 /* --- the life of the gate in one server ------------------------------------- */
 
 /* A page that is not mapped when a SIGKILL comes makes read(2) fail, and the
- * kernel gives the application EIO: all of the inbox is mapped beforehand. */
+ * kernel gives the application EIO: what is read into is mapped beforehand,
+ * and kept so when memory is short, where the limits allow it. */
 static int map_inbox(struct rk__fuse *f, int fd)
 {
 	void *p = mmap(NULL, RK_FUSE_INBOX_SIZE, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_POPULATE, fd, 0);
+		       MAP_SHARED, fd, 0);
 
 	if (p == MAP_FAILED)
 		return -errno;
-	/* Keeps it so when memory is short, where the limits allow it. */
-	(void)mlock(p, RK_FUSE_INBOX_SIZE);
 	f->inbox = p;
+	if (mlock(p, RK_FUSE_SMALL_AT) < 0 &&
+	    madvise(p, RK_FUSE_SMALL_AT, MADV_POPULATE_WRITE) < 0)
+		for (size_t at = 0; at < RK_FUSE_SMALL_AT; at += RK_PAGE)
+			(void)*((volatile uint8_t *)p + at);
 	return 0;
 }
 
@@ -418,13 +432,7 @@ int rk__fuse_prepare(const struct rk__family *fam, uint32_t mount)
 	r = map_inbox(f, fam->inbox_fd[mount]);
 	if (r == 0)
 		r = make_buffers(f);
-	if (r < 0)
-		return r;
-	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++) {
-		f->slot[i].fuse = f;
-		f->slot[i].request = request_at(f, i);
-	}
-	return 0;
+	return r;
 }
 
 /* A request that its predecessor was copying on stands in two slots. */
@@ -434,7 +442,7 @@ static void drop_copy(struct rk__fuse *f, unsigned big)
 
 	for (unsigned i = RK_FUSE_BIG_SLOTS; id && i < RK_FUSE_SLOTS; i++)
 		if (rk__fuse_held(f, i) == id)
-			f->slot[big].request->len = 0;
+			request_at(f, big)->len = 0;
 }
 
 static void find_free(struct rk__fuse *f)
@@ -447,10 +455,10 @@ static void find_free(struct rk__fuse *f)
 
 static void clear(struct rk__fuse *f)
 {
-	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++) {
+	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
 		atomic_store(&f->inbox->id[i], 0);
-		f->slot[i].request->len = 0;
-	}
+	for (unsigned i = 0; i < RK_FUSE_BIG_SLOTS; i++)
+		request_at(f, i)->len = 0;
 }
 
 int rk__fuse_start(uint32_t mount, bool first)

@@ -16,7 +16,7 @@
 #include "gate.h"
 #include "../core/vfs.h"
 
-#define RK_FUSE_MAX_WRITE	(256u << 10)
+#define RK_FUSE_MAX_WRITE	(128u << 10)
 /* How long the kernel may answer from its own memory. A client of the library
  * may change the same files, so this bounds how stale a mount can be. */
 #define RK_FUSE_ENTRY_VALID_S	1
@@ -97,6 +97,8 @@ enum rk__fuse_taken {
 };
 
 struct rk__fuse *rk__fuse_of(uint32_t mount);
+/* Slot i, made ready at its first use: most are never touched. */
+struct rk__fuse_slot *rk__fuse_slot(struct rk__fuse *f, unsigned i);
 /* Reads one request. `leave`: big slots that must stay free after it. */
 enum rk__fuse_taken rk__fuse_take(struct rk__fuse *f, unsigned leave,
 				  struct rk__fuse_slot **ret);

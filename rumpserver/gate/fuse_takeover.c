@@ -30,7 +30,7 @@ void rk__fuse_repost(const struct rk__reply_head *r, const uint8_t *bytes)
 {
 	struct rk__fuse *f = rk__fuse_of(r->slot / RK_FUSE_SLOTS);
 	unsigned i = r->slot % RK_FUSE_SLOTS;
-	struct rk__fuse_slot *s = &f->slot[i];
+	struct rk__fuse_slot *s = rk__fuse_slot(f, i);
 
 	if (!f->live || rk__fuse_held(f, i) != r->id)
 		return;
@@ -82,7 +82,7 @@ static bool hear_again(struct rk__fuse *f)
 
 static void resume(struct rk__fuse *f, unsigned i, bool heard_all)
 {
-	struct rk__fuse_slot *s = &f->slot[i];
+	struct rk__fuse_slot *s = rk__fuse_slot(f, i);
 	bool committed = rk__was_committed(RK_SLOT_FUSE(f->mount, i),
 					   rk__fuse_held(f, i));
 
@@ -104,19 +104,18 @@ int rk__fuse_resume(uint32_t mount)
 
 	if (!f->live)
 		return -ENODEV;
-	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
-		f->slot[i].seen = false;
 	heard_all = ask_again(f) && hear_again(f);
 	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
 		held[i] = rk__fuse_held(f, i);
 	/* Those that interrupt others come when the others wait. */
 	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
-		if (held[i] && f->slot[i].request->opcode != FUSE_INTERRUPT)
+		if (held[i] && rk__fuse_slot(f, i)->request->opcode !=
+		    FUSE_INTERRUPT)
 			resume(f, i, heard_all);
 	rk__serve_flush();
 	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
 		if (held[i] && rk__fuse_held(f, i) == held[i] &&
-		    f->slot[i].request->opcode == FUSE_INTERRUPT)
+		    rk__fuse_slot(f, i)->request->opcode == FUSE_INTERRUPT)
 			resume(f, i, heard_all);
 	rk__serve_flush();
 	return 0;

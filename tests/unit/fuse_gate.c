@@ -457,10 +457,10 @@ Test(fuse, a_request_in_two_slots_is_one)
 {
 	uint64_t u = send_create("a", 0);
 	struct rk__fuse *f = rk__fuse_of(0);
-	struct fuse_in_header *big = f->slot[0].request;
+	struct fuse_in_header *big = rk__fuse_slot(f, 0)->request;
 
 	take_and_die();
-	memcpy(big, f->slot[slot_of(u)].request, RK_FUSE_SMALL);
+	memcpy(big, rk__fuse_slot(f, slot_of(u))->request, RK_FUSE_SMALL);
 	fake.family.fuse_init[0] = 0;
 	fake_start_server(false);
 	rk__fuse_resume(0);
