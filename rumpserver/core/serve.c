@@ -26,6 +26,7 @@ enum {
 	BATCH_MAX = 32,
 	BATCH_BYTES_MAX = 1 << 20,	/* staged blocks at which a batch ends */
 	WAIT_BUCKETS = 4096,
+	DIRTY_BYTES_MAX = 64 << 20,	/* in overlays: then a flush point */
 };
 
 #define SYNC_FAILED UINT64_MAX		/* in place of a flush point */
@@ -191,6 +192,10 @@ static void commit_queue(void)
 	unsigned n = collect_replies(replies);
 
 	rk__commit(replies, n, 0, NULL);
+	/* Nobody asked, but what is not flushed stands in memory. */
+	if (rk__dirty_bytes() > DIRTY_BYTES_MAX &&
+	    serve.flush_point <= rk__flushed_seq())
+		serve.flush_wanted = true;
 	atomic_store_explicit(&serve.board->one_by_one, 0,
 			      memory_order_relaxed);
 }

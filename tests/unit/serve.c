@@ -89,6 +89,13 @@ uint64_t rk__flushed_seq(void)
 	return flushed;
 }
 
+static uint64_t dirty_bytes;
+
+uint64_t rk__dirty_bytes(void)
+{
+	return dirty_bytes;
+}
+
 int rk__flush_error(void)
 {
 	return 0;
@@ -293,6 +300,24 @@ Test(serve, a_second_sync_finds_it_done)
 	rk__serve_flush();
 	rk__serve_woken();
 	EXPECT("x2 x2 p2=0 ");
+}
+
+Test(serve, much_memory_makes_a_flush_point_by_itself)
+{
+	struct request a = request(1, WRITE), b = request(2, WRITE);
+
+	dirty_bytes = 1 << 30;
+	flushed = 1;
+	rk__serve(&a.h);
+	rk__serve_flush();
+	EXPECT("x1 C1 p1=0 ");
+	rk__serve_flush();
+	EXPECT("x1 C1 p1=0 S CF ");
+	/* One at a time. */
+	rk__serve(&b.h);
+	rk__serve_flush();
+	rk__serve_flush();
+	EXPECT("x1 C1 p1=0 S CF x2 C2 p2=0 ");
 }
 
 Test(serve, a_failed_sync_is_told_and_undone)
