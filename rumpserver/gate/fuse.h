@@ -96,6 +96,9 @@ enum rk__fuse_taken {
 	RK_FUSE_ENDED,			/* unmounted or aborted */
 };
 
+/* FOPEN_* of an answer that opens a file. */
+uint32_t rk__fuse_open_flags(void);
+
 struct rk__fuse *rk__fuse_of(uint32_t mount);
 /* Slot i, made ready at its first use: most are never touched. */
 struct rk__fuse_slot *rk__fuse_slot(struct rk__fuse *f, unsigned i);

@@ -306,7 +306,9 @@ int rk__fuse_create(struct rk__fuse_call *c)
 		r = rk__fuse_enter(c, &st, &out->entry);
 	if (r < 0)
 		return r;
-	out->open = (struct fuse_open_out){ .open_flags = FOPEN_KEEP_CACHE };
+	out->open = (struct fuse_open_out){
+		.open_flags = rk__fuse_open_flags(),
+	};
 	return sizeof *out;
 }
 
