@@ -37,10 +37,9 @@ struct rk_request {
 	uint16_t flags;
 	uint32_t in_len;		/* payload bytes that go to the server */
 	uint64_t seq;
-	uint64_t deadline_ns;		/* CLOCK_MONOTONIC, 0: none */
 	uint64_t arg[RK_ARGS_MAX];
 	uint32_t out_len;		/* room for bytes that come back */
-	uint32_t reserved[9];
+	uint32_t reserved[11];
 };
 _Static_assert(sizeof(struct rk_request) == 128, "request header is 128 bytes");
 

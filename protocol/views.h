@@ -257,7 +257,7 @@ static inline int rk__put_end(struct rk_encoder *e, enum rk_op op)
 
 /*
  * Fills op, flags, lengths and argument words of *req_ and the payload; seq,
- * deadline and reserved words stay the caller's. room_: bytes of payload, in
+ * and the reserved words stay the caller's. room_: bytes of payload, in
  * and out together. 0, -EFAULT (NULL given), -ENAMETOOLONG, or -EMSGSIZE.
  */
 #define RK_ENCODE(name, ...)						\

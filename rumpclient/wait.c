@@ -79,16 +79,17 @@ static bool connection_ended(const struct rk__link *l)
 int rk__link_sleep(struct rk__link *l, _Atomic uint32_t *word, uint32_t value)
 {
 	const struct timespec second = { .tv_sec = 1 };
+	int r;
 
 	if (syscall(SYS_futex, word, FUTEX_WAIT, value, &second, NULL, 0) == 0)
 		return 0;
-	if (errno == EINTR)
-		return -EINTR;
-	if (errno != ETIMEDOUT)
+	if (errno != EINTR && errno != ETIMEDOUT)
 		return 0;
+	/* Signals that come often must not keep us from looking. */
+	r = errno == EINTR ? -EINTR : 0;
 	if (connection_ended(l)) {
 		l->dead = true;
 		return -ESHUTDOWN;
 	}
-	return 0;
+	return r;
 }

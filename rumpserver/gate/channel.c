@@ -235,7 +235,8 @@ void rk__slot_refuse(struct rk__slot *s, int error)
 	post(&s->handle);
 }
 
-/* Only a request that waits can be called back. */
+/* The op itself answers that it was interrupted, so that it forgets what it
+ * waits for; one that is woken already is told when it runs. */
 static void look_for_cancelled(struct rk__chan *c)
 {
 	for (unsigned i = 0; i < RK_SLOTS && c->n_busy; i++) {
@@ -244,10 +245,11 @@ static void look_for_cancelled(struct rk__chan *c)
 			&rk__slot_shared(c, i)->request.flags;
 
 		if (!s || !s->busy || !(*flags & RK_REQ_CANCELLED) ||
-		    !rk__unpark(&s->handle))
+		    s->req.flags & RK_REQ_CANCELLED)
 			continue;
-		refuse(&s->handle, -EINTR);
-		post(&s->handle);
+		s->req.flags |= RK_REQ_CANCELLED;
+		if (rk__unpark(&s->handle))
+			rk__serve(&s->handle);
 	}
 }
 

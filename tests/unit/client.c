@@ -194,6 +194,29 @@ Test(client, a_signal_ends_a_wait)
 	rk_detach(c);
 }
 
+static void *interrupt_then_refuse(void *arg)
+{
+	const struct timespec t = { .tv_nsec = 100000000 };
+
+	interrupt(arg);
+	nanosleep(&t, NULL);
+	atomic_store(&fake.refuse, true);
+	return NULL;
+}
+
+Test(client, a_signal_ends_no_wait_on_a_socket)
+{
+	struct sigaction sa = { .sa_handler = nothing };
+	struct rk_client *c = attach(RK_ATTACH_SOCKET);
+	pthread_t self = pthread_self(), other;
+
+	sigaction(SIGUSR1, &sa, NULL);
+	pthread_create(&other, NULL, interrupt_then_refuse, &self);
+	cr_assert_eq(rk_flock(c, 3, LOCK_EX), -ESHUTDOWN);
+	pthread_join(other, NULL);
+	rk_detach(c);
+}
+
 static void *refuse_soon(void *arg)
 {
 	const struct timespec t = { .tv_nsec = 100000000 };

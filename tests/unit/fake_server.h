@@ -139,6 +139,10 @@ enum rk__outcome rk__syscall(struct rk__handle *h, uint32_t channel,
 		atomic_fetch_add(&fake.mutations, 1);
 		break;
 	case RK_OP_flock:
+		if (req->flags & RK_REQ_CANCELLED) {
+			h->result = -EINTR;
+			break;
+		}
 		h->parked = true;
 		fake.parked = h;
 		return RK_PARKED;

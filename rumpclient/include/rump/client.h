@@ -18,7 +18,8 @@
  * the C library's fork (raw clone, vfork) must not use a client of the parent.
  *
  * Signals. A handler that runs while flock or setlkw waits, or an fsync, ends
- * it with -EINTR. No other call is interrupted.
+ * it with -EINTR. No other call is interrupted, and none at all of a client
+ * that uses the socket (RK_ATTACH_SOCKET) or that stands in a ring.
  */
 #ifndef RK_CLIENT_H
 #define RK_CLIENT_H
