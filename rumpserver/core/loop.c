@@ -45,6 +45,7 @@ static struct {
 	bool active;			/* this server is the one */
 	bool stopping;
 	bool spin;			/* more than one CPU to run on */
+	uint64_t dirty_max;
 	/* Attached clients: a standby attaches procs at its take-over. */
 	struct rk__attach *client[RK_CHANNELS_MAX];
 } loop = { .epoll = -1 };
@@ -257,7 +258,7 @@ static void become_active(void)
 	atomic_store(&b->cause, RK_CAUSE_NONE);
 	atomic_store(&b->progress, (atomic_load(&b->progress) | 1) + 1);
 	loop.active = true;
-	rk__serve_start(b);
+	rk__serve_start(b, loop.dirty_max);
 }
 
 /* Mounts the drivers: the only start that a driver takes part in. */
@@ -353,6 +354,14 @@ static void prepare(bool first)
 
 /* --- serving -------------------------------------------------------------- */
 
+/* A small part of the machine's memory, within reason. */
+static uint64_t dirty_max(void)
+{
+	uint64_t part = (uint64_t)sysconf(_SC_PHYS_PAGES) * RK_PAGE / 32;
+
+	return part < 32 << 20 ? 32 << 20 : part > 256 << 20 ? 256 << 20 : part;
+}
+
 static bool has_two_cpus(void)
 {
 	cpu_set_t set;
@@ -430,6 +439,7 @@ _Noreturn void rk__server_run(struct rk__family *f, int control,
 	loop.control = control;
 	loop.generation = generation;
 	loop.spin = has_two_cpus();
+	loop.dirty_max = dirty_max();
 	rk__crash_board = f->board;
 	rk__faults_install(f->board);
 	prepare(first);

@@ -26,7 +26,6 @@ enum {
 	BATCH_MAX = 32,
 	BATCH_BYTES_MAX = 1 << 20,	/* staged blocks at which a batch ends */
 	WAIT_BUCKETS = 4096,
-	DIRTY_BYTES_MAX = 64 << 20,	/* in overlays: then a flush point */
 };
 
 #define SYNC_FAILED UINT64_MAX		/* in place of a flush point */
@@ -40,15 +39,17 @@ static struct {
 	bool flush_wanted;
 	bool answered;			/* one answer since this server started */
 	uint64_t flush_point;		/* last commit that was one */
+	uint64_t dirty_max;		/* bytes in overlays: then a flush point */
 	int sync_error;			/* of the last flush point that failed */
 	struct rk__handle *waiting[WAIT_BUCKETS];
 	struct rk__handle *woken, *woken_last;
 	unsigned n_parked;
 } serve;
 
-void rk__serve_start(struct rk__board *board)
+void rk__serve_start(struct rk__board *board, uint64_t dirty_max)
 {
 	serve.board = board;
+	serve.dirty_max = dirty_max;
 }
 
 bool rk__was_committed(uint32_t slot, uint64_t id)
@@ -193,7 +194,7 @@ static void commit_queue(void)
 
 	rk__commit(replies, n, 0, NULL);
 	/* Nobody asked, but what is not flushed stands in memory. */
-	if (rk__dirty_bytes() > DIRTY_BYTES_MAX &&
+	if (rk__dirty_bytes() > serve.dirty_max &&
 	    serve.flush_point <= rk__flushed_seq())
 		serve.flush_wanted = true;
 	atomic_store_explicit(&serve.board->one_by_one, 0,

@@ -88,7 +88,8 @@ void rk__serve_flushed(void);
 void rk__serve_make_flush_point(void);
 /* The last one before the server ends. The driver is unmounted already. */
 void rk__serve_last_flush_point(void);
-/* At each start, before the first request. */
-void rk__serve_start(struct rk__board *board);
+/* At each start, before the first request. dirty_max: bytes that may stand in
+ * overlays before a flush point is made without being asked for. */
+void rk__serve_start(struct rk__board *board, uint64_t dirty_max);
 
 #endif

@@ -183,7 +183,7 @@ static void start(void)
 
 	cr_assert_eq(p, (void *)RK_CORE_AT);
 	seq = 1;	/* a server commits once before it serves */
-	rk__serve_start(&board);
+	rk__serve_start(&board, 64 << 20);
 }
 
 TestSuite(serve, .init = start);
