@@ -388,7 +388,7 @@ static void poll_channels(void)
 {
 	uint64_t quiet_since = 0;
 
-	for (unsigned i = 0;; i++) {
+	for (unsigned i = 1;; i++) {
 		if (rk__channel_poll()) {
 			quiet_since = 0;
 			if (i % SPIN_LOOK_EVERY == 0)
