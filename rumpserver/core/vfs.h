@@ -17,9 +17,6 @@ struct rk__node {
 	uint64_t ino;
 };
 
-/* What a driver said through rk_host.complain; shown if its mount fails. */
-void rk__vfs_complaint(const char *sentence);
-
 /* Once per mount in the first server: calls the driver's mount in RM. */
 int rk__vfs_mount(uint32_t mount, const struct rk__family *family,
 		  bool *needs_recovery, char *error, size_t error_len);

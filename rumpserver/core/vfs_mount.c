@@ -17,7 +17,7 @@ static char complaint[RK_SERVER_ERROR_LEN];
 const struct rk_driver *rk__driver[RK_MOUNTS_MAX];
 bool rk__mount_read_only[RK_MOUNTS_MAX];
 
-void rk__vfs_complaint(const char *sentence)
+static void complain(void *ctx, const char *sentence)
 {
 	snprintf(complaint, sizeof complaint, "%s", sentence);
 }
@@ -25,7 +25,7 @@ void rk__vfs_complaint(const char *sentence)
 static void restart_mount(const struct rk__family *f, uint32_t mount)
 {
 	rk__mount_read_only[mount] = f->mount[mount].read_only;
-	rk__blockstore_host(mount, &hosts[mount]);
+	rk__blockstore_host(mount, complain, &hosts[mount]);
 }
 
 void rk__vfs_restart(const struct rk__family *f)
@@ -70,7 +70,7 @@ static int call_mount(const struct rk__mount_spec *spec, uint32_t mount,
 	snprintf(text, sizeof text, "%s", spec->options);
 	r = split_options(text, option, &o.n_options);
 	if (r < 0) {
-		rk__vfs_complaint("there are too many options");
+		complain(NULL, "there are too many options");
 		return r;
 	}
 	return d->mount(&hosts[mount], &o, &state->fs, &state->root,

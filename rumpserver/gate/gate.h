@@ -2,7 +2,7 @@
  * gate.h - how requests come in. One file a gate: fuse.c, channel.c, socket.c.
  *
  * Every gate keeps requests where a successor finds them and hands them to
- * rk__serve. The loop (core/loop.c) owns epoll; a gate adds its descriptors to
+ * rk__serve. The loop (server/loop.c) owns epoll; a gate adds its descriptors to
  * it with struct rk__source.
  */
 #ifndef RK_GATE_H
@@ -18,8 +18,11 @@ struct rk__source {
 	int fd;
 	void (*ready)(struct rk__source *s, uint32_t events);
 };
+int rk__loop_open(void);
 int rk__loop_add(struct rk__source *s, uint32_t events);
 void rk__loop_remove(struct rk__source *s);
+/* Calls those that are ready; sleeps for that if it may. true: there were. */
+bool rk__loop_dispatch(int timeout_ms);
 
 /* --- fuse: one per mount ------------------------------------------------ */
 

@@ -27,7 +27,6 @@
 #include <time.h>
 #include <unistd.h>
 #include "driver.h"
-#include "core/vfs.h"
 #include "recovery/commit.h"
 #include "recovery/region.h"
 
@@ -378,13 +377,9 @@ static struct rk_time host_now(void *ctx)
 	return (struct rk_time){ .sec = t.tv_sec, .nsec = (uint32_t)t.tv_nsec };
 }
 
-static void host_complain(void *ctx, const char *sentence)
-{
-	(void)ctx;
-	rk__vfs_complaint(sentence);
-}
-
-void rk__blockstore_host(unsigned dev, struct rk_host *ret)
+void rk__blockstore_host(unsigned dev,
+			 void (*complain)(void *ctx, const char *sentence),
+			 struct rk_host *ret)
 {
 	*ret = (struct rk_host){
 		.ctx = (void *)(uintptr_t)dev,
@@ -394,7 +389,7 @@ void rk__blockstore_host(unsigned dev, struct rk_host *ret)
 		.size = host_size,
 		.change = host_change,
 		.now = host_now,
-		.complain = host_complain,
+		.complain = complain,
 	};
 }
 

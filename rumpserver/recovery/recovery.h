@@ -104,7 +104,9 @@ uint64_t rk__dirty_bytes(void);
 /* --- block store: struct rk_host of driver.h over device `dev` --------- */
 
 struct rk_host;
-void rk__blockstore_host(unsigned dev, struct rk_host *ret);
+void rk__blockstore_host(unsigned dev,
+			 void (*complain)(void *ctx, const char *sentence),
+			 struct rk_host *ret);
 int rk__blockstore_open(const struct rk__family *f);
 /* SIGBUS came: does not return if it was a mapped device that failed. */
 void rk__blockstore_fault(void);

@@ -137,16 +137,13 @@ static void host_change(void *ctx)
 	rk__change_driver();
 }
 
-static void host_complain(void *ctx, const char *sentence)
-{
-	rk__vfs_complaint(sentence);
-}
-
-void rk__blockstore_host(unsigned dev, struct rk_host *ret)
+void rk__blockstore_host(unsigned dev,
+			 void (*complain)(void *ctx, const char *sentence),
+			 struct rk_host *ret)
 {
 	*ret = (struct rk_host){
 		.change = host_change,
-		.complain = host_complain,
+		.complain = complain,
 	};
 }
 

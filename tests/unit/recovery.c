@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include "core/loop.h"
+#include "server/loop.h"
 #include "core/vfs.h"
 #include "driver.h"
 #include "keeper/keeper.h"
@@ -204,7 +204,7 @@ static int play_server(bool first, uint64_t steps)
 	if (rk__recovery_prepare(&family) < 0 ||
 	    rk__blockstore_open(&family) < 0)
 		return 2;
-	rk__blockstore_host(0, &host);
+	rk__blockstore_host(0, NULL, &host);
 	if (first) {
 		rk__recovery_format();
 		st = rk__arena_calloc(1, sizeof *st);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "core/loop.h"
+#include "server/loop.h"
 #include "recovery/region.h"
 
 static struct rk__board *board;

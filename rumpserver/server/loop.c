@@ -25,7 +25,7 @@
 #include <unistd.h>
 #include "channel.h"
 #include "core/core.h"
-#include "core/loop.h"
+#include "server/loop.h"
 #include "core/vfs.h"
 #include "gate/gate.h"
 #include "recovery/region.h"
@@ -33,14 +33,13 @@
 #include "supervisor/supervisor.h"
 
 enum {
-	EVENTS_MAX = 64,
 	SPIN_NS = 20000,	/* polling longer than this never paid */
 	SPIN_LOOK_EVERY = 256,	/* polls between looks at the clock and epoll */
 };
 
 static struct {
 	struct rk__family *family;
-	int epoll, control;
+	int control;
 	uint32_t generation;
 	bool active;			/* this server is the one */
 	bool stopping;
@@ -48,7 +47,7 @@ static struct {
 	uint64_t dirty_max;
 	/* Attached clients: a standby attaches procs at its take-over. */
 	struct rk__attach *client[RK_CHANNELS_MAX];
-} loop = { .epoll = -1 };
+} loop;
 
 static uint64_t now_ns(void)
 {
@@ -56,18 +55,6 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-int rk__loop_add(struct rk__source *s, uint32_t events)
-{
-	struct epoll_event e = { .events = events, .data.ptr = s };
-
-	return epoll_ctl(loop.epoll, EPOLL_CTL_ADD, s->fd, &e) < 0 ? -errno : 0;
-}
-
-void rk__loop_remove(struct rk__source *s)
-{
-	epoll_ctl(loop.epoll, EPOLL_CTL_DEL, s->fd, NULL);
 }
 
 _Noreturn static void end(enum rk__cause cause, const char *error)
@@ -340,8 +327,7 @@ static void prepare(bool first)
 {
 	struct rk__family *f = loop.family;
 
-	loop.epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (loop.epoll < 0 || add_driver_data() < 0 ||
+	if (rk__loop_open() < 0 || add_driver_data() < 0 ||
 	    rk__recovery_prepare(f) < 0 ||
 	    rk__blockstore_open(f) < 0)
 		end(RK_CAUSE_BROKEN, "cannot map recoverable memory");
@@ -370,19 +356,6 @@ static bool has_two_cpus(void)
 	       CPU_COUNT(&set) > 1;
 }
 
-static bool dispatch(int timeout_ms)
-{
-	struct epoll_event e[EVENTS_MAX];
-	int n = epoll_wait(loop.epoll, e, EVENTS_MAX, timeout_ms);
-
-	for (int i = 0; i < n; i++) {
-		struct rk__source *s = e[i].data.ptr;
-
-		s->ready(s, e[i].events);
-	}
-	return n > 0;
-}
-
 /* Polls the channels until they were quiet for a while. */
 static void poll_channels(void)
 {
@@ -392,7 +365,7 @@ static void poll_channels(void)
 		if (rk__channel_poll()) {
 			quiet_since = 0;
 			if (i % SPIN_LOOK_EVERY == 0)
-				dispatch(0);
+				rk__loop_dispatch(0);
 			continue;
 		}
 		if (!loop.spin)
@@ -400,7 +373,7 @@ static void poll_channels(void)
 		if (i % SPIN_LOOK_EVERY == 0) {
 			uint64_t t = now_ns();
 
-			dispatch(0);
+			rk__loop_dispatch(0);
 			if (!quiet_since)
 				quiet_since = t;
 			else if (t - quiet_since > SPIN_NS)
@@ -420,11 +393,11 @@ _Noreturn static void serve(void)
 		pending = rk__vnode_reclaim_some();
 		rk__serve_flush();
 		if (rk__serve_has_woken() || pending) {
-			dispatch(0);
+			rk__loop_dispatch(0);
 			continue;
 		}
 		if (rk__channel_sleep())
-			dispatch(-1);
+			rk__loop_dispatch(-1);
 		rk__channel_awake();
 	}
 }

@@ -14,7 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "core/loop.h"
+#include "server/loop.h"
 
 static const int allowed[] = {
 	/* gates: fuse, sockets of clients, doorbells; control messages */
