@@ -17,6 +17,14 @@ image "$img" 64M
 "$RUMP" run --no-fuse --kill-every 10ms -m "/vol=ext4:$img" -- \
 	"$BUILD/tests/system/system-threads" /vol 6 || fail "threads with kills: $?"
 check_image "$img"
+for options in "" "--kill-every 5ms"; do
+	image "$img" 64M
+	# shellcheck disable=SC2086
+	"$RUMP" run --no-fuse $options -m "/vol=ext4:$img" -- \
+		"$BUILD/tests/system/system-interrupt" /vol 40 ||
+		fail "interrupted waits ($options): $?"
+	check_image "$img"
+done
 image "$img" 64M
 "$RUMP" run --no-fuse --kill-every 5ms -m "/vol=ext4:$img" -- \
 	"$BUILD/tests/system/system-all_ops" || fail "all_ops with kills: $?"
