@@ -21,6 +21,8 @@
 #include "channel.h"
 #include "rump/client.h"
 
+enum { SLOW_MS = 2000 };	/* more is a server that was held up */
+
 static char path[108];
 
 static int dial(void)
@@ -125,6 +127,94 @@ static void change_while_read(uint8_t *p, int event_fd)
 	}
 }
 
+static struct rk_slot *slot_at(uint8_t *p, unsigned i)
+{
+	return (struct rk_slot *)(p + RK_CHANNEL_SLOTS_AT) + i;
+}
+
+/* Whatever number is greater than those that were used. */
+static void ask(uint8_t *p, unsigned i)
+{
+	struct rk_slot *s = slot_at(p, i);
+	uint64_t asked = atomic_load(&s->asked), done = atomic_load(&s->answered);
+
+	atomic_store(&s->asked, (asked > done ? asked : done) + 1);
+	atomic_fetch_add(&((struct rk_channel *)p)->doorbell, 1);
+}
+
+/* A descriptor that may read: what is written could fill the device. */
+static void open_something(uint8_t *p, int event_fd)
+{
+	struct op_openat a = {
+		.dirfd = RK_AT_FDCWD, .path = "/vol/hostile",
+		.flags = O_RDONLY | O_CREAT, .mode = 0600,
+	};
+
+	rk_encode_openat(&slot_at(p, 0)->request, p + rk_slot_payload_at(0),
+			 4096, &a);
+	ask(p, 0);
+	ring(event_fd);
+	usleep(1000);
+}
+
+static void random_request(struct rk_request *r, uint8_t *payload, unsigned op)
+{
+	r->op = (uint16_t)op;
+	r->flags = any() % 8 == 0;
+	r->in_len = (uint32_t)any() % 8192;
+	r->out_len = any() % 4 ? (uint32_t)any() % 8192 : (uint32_t)any();
+	for (unsigned i = 0; i < RK_ARGS_MAX; i++) {
+		uint64_t at = any() % 300, len = 1 + any() % 300;
+		uint64_t word[] = {
+			any() % 4, any() % 8192, any() >> any() % 64,
+			/* Pieces of the payload that overlap. */
+			at << 32 | len,
+		};
+
+		r->arg[i] = word[any() % 4];
+		payload[(at + len - 1) % 8192] = 0;
+	}
+}
+
+/* Every op with words of all kinds, in all slots at once; the payload and the
+ * room for output change while they are used. */
+static void random_ops(uint8_t *p, int event_fd)
+{
+	open_something(p, event_fd);
+	for (unsigned n = 0; n < 40 * RK_OP_END; n++) {
+		unsigned i = (unsigned)any() % RK_SLOTS;
+		uint8_t *payload = p + rk_slot_payload_at(i);
+
+		for (unsigned k = 0; k < 300; k++)
+			payload[k] = (uint8_t)('a' + any() % 26);
+		random_request(&slot_at(p, i)->request, payload,
+			       n % (RK_OP_END + 2));
+		ask(p, i);
+		ring(event_fd);
+		for (unsigned k = 0; k < 100; k++)
+			payload[any() % 16000] = (uint8_t)any();
+	}
+}
+
+/* A slot is asked again while its request waits, and the doorbell leaps. */
+static void ask_twice(uint8_t *p, int event_fd)
+{
+	struct op_setlkw a = { .fd = 0, .type = F_RDLCK };
+
+	open_something(p, event_fd);
+	for (unsigned n = 0; n < 1000; n++) {
+		unsigned i = 1 + n % RK_RING_SLOTS;
+
+		rk_encode_setlkw(&slot_at(p, i)->request,
+				 p + rk_slot_payload_at(i), 4096, &a);
+		ask(p, i);
+		ask(p, i);
+		atomic_fetch_sub(&((struct rk_channel *)p)->doorbell,
+				 (uint32_t)any() % 130);
+		ring(event_fd);
+	}
+}
+
 /* None of it may make the memory smaller, or reach anything else. */
 static int reopen(int memfd)
 {
@@ -159,6 +249,53 @@ static void pass_on(uint8_t *p, int event_fd)
 	waitpid(pid, NULL, 0);
 }
 
+/* The connection ends while requests are in work; a process that nobody sees
+ * any more has the memory and goes on. */
+static void leave_in_the_middle(uint8_t *p, int event_fd, int sock)
+{
+	int end[2];
+	char byte;
+
+	if (pipe2(end, O_CLOEXEC) < 0)
+		return;
+	for (unsigned i = 0; i < RK_SLOTS; i++) {
+		random_request(&slot_at(p, i)->request,
+			       p + rk_slot_payload_at(i), any() % RK_OP_END);
+		ask(p, i);
+	}
+	ring(event_fd);
+	if (fork() == 0) {
+		if (fork() == 0) {
+			close(sock);
+			usleep(10000);
+			scribble(p, event_fd);
+		}
+		_exit(0);
+	}
+	close(end[1]);
+	close(sock);
+	wait(NULL);
+	/* Its end is ours to wait for, although it is not our child. */
+	(void)!read(end[0], &byte, 1);
+	close(end[0]);
+}
+
+static void come_and_go(void)
+{
+	for (unsigned n = 0; n < 500; n++) {
+		int fd[2], sock = dial();
+
+		if (sock < 0)
+			continue;
+		attach(sock, n % 5 ? RK_TRANSPORT_CHANNEL : RK_TRANSPORT_SOCKET,
+		       fd);
+		close(sock);
+		for (unsigned i = 0; i < 2; i++)
+			if (fd[i] >= 0)
+				close(fd[i]);
+	}
+}
+
 static int abuse_channel(void)
 {
 	int fd[2], sock = dial(), r = 0;
@@ -172,15 +309,20 @@ static int abuse_channel(void)
 	p = mmap(NULL, RK_CHANNEL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
 		 fd[0], 0);
 	if (p != MAP_FAILED) {
+		random_ops(p, fd[1]);
+		ask_twice(p, fd[1]);
 		change_while_read(p, fd[1]);
 		scribble(p, fd[1]);
 		pass_on(p, fd[1]);
 		r = reopen(fd[0]);
+		leave_in_the_middle(p, fd[1], sock);
+		sock = -1;
 		munmap(p, RK_CHANNEL_SIZE);
 	}
 	close(fd[0]);
 	close(fd[1]);
-	close(sock);
+	if (sock >= 0)
+		close(sock);
 	return r;
 }
 
@@ -257,8 +399,17 @@ static int honest_round(struct rk_client *c, const char *name, unsigned n)
 	return rk_close(c, (int32_t)fd) != 0;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 static int honest(time_t end)
 {
+	uint64_t start, slowest = 0;
 	struct rk_client *c;
 	char name[64];
 	unsigned n = 0;
@@ -269,13 +420,18 @@ static int honest(time_t end)
 		return 1;
 	}
 	snprintf(name, sizeof name, "honest-%d", (int)getpid());
-	while (r == 0 && time(NULL) < end)
+	while (r == 0 && time(NULL) < end) {
+		start = now_ms();
 		r = honest_round(c, name, n++);
+		if (now_ms() - start > slowest)
+			slowest = now_ms() - start;
+	}
 	if (r == 0 && rk_unlinkat(c, RK_AT_FDCWD, name, 0) < 0)
 		r = 1;
 	rk_detach(c);
-	printf("%u honest rounds\n", n);
-	return r;
+	printf("%u honest rounds, the slowest took %u ms\n", n,
+	       (unsigned)slowest);
+	return r || slowest > SLOW_MS;
 }
 
 static int hostile(time_t end)
@@ -286,6 +442,7 @@ static int hostile(time_t end)
 	while (r == 0 && time(NULL) < end) {
 		r = abuse_channel();
 		abuse_socket();
+		come_and_go();
 	}
 	return r;
 }
@@ -299,9 +456,30 @@ static int wait_for(pid_t pid)
 	return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 }
 
+static uint32_t count_restarts(char message[256])
+{
+	struct rk_hello h = {
+		.magic = RK_HELLO_MAGIC,
+		.version = RK_PROTOCOL_VERSION,
+		.kind = RK_HELLO_STATUS,
+	};
+	struct rk_status status = { .restarts = UINT32_MAX };
+	int sock = dial();
+
+	if (sock >= 0) {
+		send(sock, &h, sizeof h, MSG_NOSIGNAL);
+		(void)!recv(sock, &status, sizeof status, 0);
+		close(sock);
+	}
+	memcpy(message, status.message, 256);
+	return status.restarts;
+}
+
 int main(int argc, char **argv)
 {
 	time_t end = time(NULL) + (argc > 1 ? atoi(argv[1]) : 5);
+	uint32_t restarts;
+	char message[256];
 	pid_t bad, good;
 	int r;
 
@@ -310,6 +488,7 @@ int main(int argc, char **argv)
 		puts("RUMP_SOCKET is not set");
 		return 1;
 	}
+	restarts = count_restarts(message);
 	bad = fork();
 	if (bad == 0)
 		_exit(hostile(end));
@@ -318,5 +497,9 @@ int main(int argc, char **argv)
 		_exit(honest(end));
 	r = wait_for(good);
 	r |= wait_for(bad);
+	if (count_restarts(message) != restarts) {
+		printf("the server was brought down: %.255s\n", message);
+		r = 1;
+	}
 	return r;
 }
