@@ -366,6 +366,11 @@ static void poll_channels(void)
 			quiet_since = 0;
 			if (i % SPIN_LOOK_EVERY == 0)
 				rk__loop_dispatch(0);
+			/* Who is busy must not keep others waiting. */
+			if (rk__serve_has_woken()) {
+				rk__serve_woken();
+				rk__serve_flush();
+			}
 			continue;
 		}
 		if (!loop.spin)
