@@ -8,7 +8,8 @@
 enum { EVENTS_MAX = 64 };
 
 static int set = -1;
-static struct epoll_event event[EVENTS_MAX];	/* in work, from the last wait */
+/* Those that were found ready together: one may remove another. */
+static struct epoll_event event[EVENTS_MAX];
 static int n_events;
 
 int rk__loop_open(void)
@@ -27,7 +28,6 @@ int rk__loop_add(struct rk__source *s, uint32_t events)
 void rk__loop_remove(struct rk__source *s)
 {
 	epoll_ctl(set, EPOLL_CTL_DEL, s->fd, NULL);
-	/* An event before may be what ends the source of one behind. */
 	for (int i = 0; i < n_events; i++)
 		if (event[i].data.ptr == s)
 			event[i].data.ptr = NULL;
@@ -35,9 +35,10 @@ void rk__loop_remove(struct rk__source *s)
 
 bool rk__loop_dispatch(int timeout_ms)
 {
-	int n = epoll_wait(set, event, EVENTS_MAX, timeout_ms);
+	bool any;
 
-	n_events = n > 0 ? n : 0;
+	n_events = epoll_wait(set, event, EVENTS_MAX, timeout_ms);
+	any = n_events > 0;
 	for (int i = 0; i < n_events; i++) {
 		struct rk__source *s = event[i].data.ptr;
 
@@ -45,5 +46,5 @@ bool rk__loop_dispatch(int timeout_ms)
 			s->ready(s, event[i].events);
 	}
 	n_events = 0;
-	return n > 0;
+	return any;
 }

@@ -22,7 +22,7 @@
 #include "log.h"
 
 #define RK_CORE_AT	0x300000000000ull
-#define RK_CORE_SIZE	(1ull << 30)
+#define RK_CORE_SIZE	(128ull << 20)
 #define RK_DRIVER_AT	0x310000000000ull
 #define RK_DRIVER_SIZE	(4ull << 30)
 
