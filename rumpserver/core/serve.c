@@ -226,8 +226,6 @@ static void tell_flush_waiters(uint64_t seq)
 static void commit_flush_point(void)
 {
 	serve.flush_wanted = false;
-	if (rk__changed())
-		commit_queue();
 	if (serve.flush_point != rk__committed_seq()) {
 		int r = rk__vfs_sync_all();
 
@@ -246,12 +244,14 @@ static void commit_flush_point(void)
 
 void rk__serve_flush(void)
 {
-	if (serve.flush_wanted)
-		commit_flush_point();
-	else if (rk__changed())
+	if (rk__changed())
 		commit_queue();
+	/* Before any other commit: a successor posts only the replies of the
+	 * last one. */
 	if (serve.n_queued)
 		post_queue();
+	if (serve.flush_wanted)
+		commit_flush_point();
 	/* The keeper may have been faster than us. */
 	if (serve.flush_point && rk__flushed_seq() >= serve.flush_point)
 		rk__serve_flushed();
