@@ -13,7 +13,16 @@ name=leak-$$
 
 cat >"$WORK/inside" <<'END'
 # MODEL NAME OPS DIR
+# A process that ends while it is looked at has nothing: look again.
 look()
+{
+	for try in 1 2 3 4 5 6 7 8 9; do
+		look_once "$1"
+		grep -q '^[a-z]* 0 ' "$dir/$1" || return 0
+		sleep 0.1
+	done
+}
+look_once()
 {
 	"$RUMP" ps --pids | awk -v n="$name" '$1 == n {print $2, $3}' |
 	while read -r role pid; do
