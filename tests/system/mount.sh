@@ -54,3 +54,18 @@ wait_for 10 eval '! "$RUMP" ps | grep -q "$WORK/mnt"' || fail "the server stays"
 check_image "$img"
 dump "$img" last "$WORK/last" && [ "$(cat "$WORK/last")" = last ] ||
 	fail "the last file is not in the image"
+
+# A killed supervisor leaves a dead mount behind: umount takes it away, and the
+# image is there for the next.
+"$RUMP" mount "ext4:$img" "$WORK/mnt"
+supervisor=$("$RUMP" ps | awk -v m="$WORK/mnt=" 'index($NF, m) == 1 { print $2 }')
+kill -9 "$supervisor"
+for _ in $(seq 50); do
+	kill -0 "$supervisor" 2>/dev/null || break
+	sleep 0.1
+done
+"$RUMP" umount "$WORK/mnt" 2>"$WORK/said" || fail "a dead mount stays"
+grep -q "had been killed" "$WORK/said" || fail "nothing is said of it"
+! grep -q " $WORK/mnt " /proc/mounts || fail "a dead mount is still listed"
+"$RUMP" mount "ext4:$img" "$WORK/mnt" && "$RUMP" umount "$WORK/mnt" ||
+	fail "the image of a killed supervisor does not mount"

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <mntent.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +62,33 @@ static int find(const char *dir, char *ret_dir, struct search *ret)
 	return for_each_peer(match, ret);
 }
 
+/* A mount that outlived its supervisor: the kernel still lists it. */
+static bool is_orphan(const char *dir)
+{
+	FILE *f = setmntent("/proc/self/mounts", "re");
+	struct mntent *m;
+	bool found = false;
+
+	while (f && !found && (m = getmntent(f)))
+		found = !strcmp(m->mnt_type, "fuse.rump") &&
+			!strcmp(m->mnt_dir, dir);
+	if (f)
+		endmntent(f);
+	return found;
+}
+
+static int remove_orphan(const char *dir)
+{
+	char error[RK_SERVER_ERROR_LEN] = "";
+
+	if (rk__fuse_unmount(dir, true, error) < 0)
+		return complain("%s", error);
+	fprintf(stderr, "rump: the server of %s had been killed; its mount is "
+		"removed, and the next start or rump recover brings the image "
+		"to its last flush\n", dir);
+	return 0;
+}
+
 static int stop(const struct search *s, bool lazy)
 {
 	char error[RK_SERVER_ERROR_LEN] = "";
@@ -105,7 +134,10 @@ int cmd_umount(int argc, char **argv)
 	if (argc - optind != 1)
 		return complain("umount: takes one directory; see rump umount "
 				"--help");
-	if (!find(argv[optind], dir, &s))
+	dir[0] = '\0';
+	if (!find(argv[optind], dir, &s) && is_orphan(dir))
+		return remove_orphan(dir);
+	if (!s.socket[0])
 		return complain("nothing of rump is mounted at %s; rump ps "
 				"lists what is", argv[optind]);
 	return stop(&s, lazy);
