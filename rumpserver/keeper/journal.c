@@ -273,7 +273,7 @@ int rk__journal_open(struct rk__journal *j, int fd, int image_fd,
 		return r;
 	j->count = h.count;
 	j->epoch = h.epoch;
-	/* Blocks are bounded by the image it was made for, for now. */
+	/* Blocks are bounded by the size of the image it was made for. */
 	j->image_size = h.image_size;
 	r = scan(j);
 	j->image_size = image_size;
