@@ -387,8 +387,3 @@ bool rk__channel_sleep(void)
 	}
 	return rk__channel_gate.active == NULL;
 }
-
-/* Those that ring become active by it: there is nothing to undo. */
-void rk__channel_awake(void)
-{
-}

@@ -55,9 +55,9 @@ void rk__channel_resume(void);
 /* Polls recently active channels without a call; true if there was any. */
 bool rk__channel_poll(void);
 /* Before the loop sleeps: sets `sleeping` on the active channels and looks
- * again; false: something came, do not sleep. */
+ * again; false: something came, do not sleep. Those that ring become active
+ * by it: there is nothing to undo afterwards. */
 bool rk__channel_sleep(void);
-void rk__channel_awake(void);
 /* Answers every request that stands in a slot or socket, parked ones too, and
  * every later one, with `error`: the server is stopping. Nothing may be
  * uncommitted or queued. */

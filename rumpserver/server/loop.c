@@ -403,7 +403,6 @@ _Noreturn static void serve(void)
 		}
 		if (rk__channel_sleep())
 			rk__loop_dispatch(-1);
-		rk__channel_awake();
 	}
 }
 

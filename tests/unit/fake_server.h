@@ -238,7 +238,6 @@ static void *fake_run(void *unused)
 		if (atomic_load(&fake.refuse))
 			rk__channel_refuse_all(-ESHUTDOWN);
 		n = epoll_wait(fake.epoll, e, 16, rk__channel_sleep() ? 20 : 0);
-		rk__channel_awake();
 		for (int i = 0; i < n; i++) {
 			struct rk__source *s = e[i].data.ptr;
 
