@@ -13,7 +13,9 @@ for how in recover start; do
 		i=0
 		while :; do
 			i=$((i + 1))
-			echo $i >/vol/file && sync /vol/file && echo $i >"$1/synced"
+			echo $i >/vol/file && sync /vol/file &&
+				echo $i >"$1/synced.new" &&
+				mv "$1/synced.new" "$1/synced"
 		done' - "$WORK" 2>/dev/null &
 	run=$!
 	background "$run"

@@ -29,21 +29,23 @@ done
 # Ctrl-C on a terminal: the foreground program gets it, once.
 if command -v script >/dev/null; then
 	rm -f "$WORK/ready"
+	# What script(1) reports is the end of its shell, not of the run.
 	cat >"$WORK/tty" <<END
-exec "$RUMP" run -m /vol=ext4:$img -- bash -c '
+trap : INT
+"$RUMP" run -m /vol=ext4:$img -- bash -c '
 	trap "echo caught >>$WORK/caught; exit 9" INT
 	[ -t 0 ] && [ -t 1 ] || exit 8
 	echo >$WORK/ready
 	while :; do sleep 0.1; done'
+echo \$? >$WORK/status
 END
-	status=0
 	{
-		wait_for 15 test -e "$WORK/ready" || true
+		wait_for 30 test -e "$WORK/ready" || echo "never ready" >&2
 		printf '\003'
-		sleep 2
-	} | script -qec "bash $WORK/tty" /dev/null >"$WORK/tty.out" 2>&1 ||
-		status=$?
-	[ "$status" = 9 ] || { cat "$WORK/tty.out" >&2
+		wait_for 30 test -s "$WORK/status" || echo "no end" >&2
+	} | script -qec "bash $WORK/tty" /dev/null >"$WORK/tty.out" 2>&1 || true
+	status=$(cat "$WORK/status")
+	[ "$status" = 9 ] || { cat "$WORK/tty.out" "$WORK/caught" >&2
 		fail "Ctrl-C: exit status $status, not the program's 9"; }
 	[ "$(wc -l <"$WORK/caught")" = 1 ] || fail "Ctrl-C came more than once"
 fi
