@@ -14,6 +14,10 @@
  * answered would cost a system call for nothing; with many, one commit for all
  * that are ready is what makes it fast. So a poll goes by how many there were
  * the last time.
+ *
+ * Nobody waits for a FORGET, but the last one of a file changes something and
+ * costs a commit. So it stays in its slot until a request comes that commits
+ * anyway, or needs what it frees, or nothing comes for a while.
  */
 #include <assert.h>
 #include <errno.h>
@@ -319,12 +323,90 @@ static void post(struct rk__handle *h)
 	rk__fuse_release(s);
 }
 
+/* --- forgets that wait ----------------------------------------------------- */
+
+static bool is_forget(const struct rk__fuse_slot *s)
+{
+	return s->request->opcode == FUSE_FORGET ||
+	       s->request->opcode == FUSE_BATCH_FORGET;
+}
+
+static void settle(struct rk__fuse *f)
+{
+	unsigned n = f->n_forget;
+
+	f->n_forget = 0;
+	for (unsigned i = 0; i < n; i++)
+		rk__fuse_serve(f->forget[i]);
+}
+
+/* What neither changes anything nor can see what a FORGET frees. */
+static bool goes_before_forgets(uint32_t opcode)
+{
+	switch (opcode) {
+	case FUSE_LOOKUP:
+	case FUSE_GETATTR:
+	case RK_FUSE_STATX:
+	case FUSE_READLINK:
+	case FUSE_OPEN:
+	case FUSE_READ:
+	case FUSE_FLUSH:
+	case FUSE_RELEASE:
+	case FUSE_GETXATTR:
+	case FUSE_LISTXATTR:
+	case FUSE_OPENDIR:
+	case FUSE_READDIR:
+	case FUSE_READDIRPLUS:
+	case FUSE_RELEASEDIR:
+	case FUSE_LSEEK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Clients of the library would not wait for what a FORGET frees. */
+static bool may_wait(const struct rk__fuse *f)
+{
+	return f->n_forget < RK_FUSE_FORGETS && rk__core->proc_brk == 0;
+}
+
+static void serve_taken(struct rk__fuse *f, struct rk__fuse_slot *s)
+{
+	if (is_forget(s) && may_wait(f)) {
+		f->forget[f->n_forget++] = s;
+		return;
+	}
+	rk__place_request(s->request->pid);
+	if (f->n_forget && !goes_before_forgets(s->request->opcode))
+		settle(f);
+	rk__fuse_serve(s);
+}
+
+bool rk__fuse_forgets_wait(void)
+{
+	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++)
+		if (fuses[i].n_forget)
+			return true;
+	return false;
+}
+
+void rk__fuse_settle(void)
+{
+	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++)
+		settle(&fuses[i]);
+	rk__serve_flush();
+}
+
+/* --- reading and serving, as long as there is something --------------------- */
+
 /* The mount is gone, and with it every reference that the kernel held. */
 void rk__fuse_end(struct rk__fuse *f)
 {
 	if (!f->live)
 		return;
 	f->live = false;
+	settle(f);
 	rk__serve_flush();
 	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
 		if (rk__fuse_held(f, i))
@@ -368,7 +450,7 @@ bool rk__fuse_poll(uint32_t mount)
 		}
 		n++;
 		if (t == RK_FUSE_TAKEN)
-			rk__fuse_serve(s);
+			serve_taken(f, s);
 	}
 	f->crowd = n;
 	rk__serve_flush();

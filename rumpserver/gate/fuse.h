@@ -32,6 +32,7 @@ enum {
 	RK_FUSE_RESERVE = 64,
 	RK_FUSE_OUT_SMALL = 288,	/* the longest answer of fixed size */
 	RK_FUSE_BUFFERS = 8,		/* large answers of one commit */
+	RK_FUSE_FORGETS = 16,		/* that may wait for company */
 };
 
 struct rk__fuse_inbox {
@@ -84,6 +85,8 @@ struct rk__fuse {
 	unsigned n_free_big, n_free_small;
 	uint8_t *free_buffer[RK_FUSE_BUFFERS];	/* where their data starts */
 	unsigned n_free_buffer;
+	struct rk__fuse_slot *forget[RK_FUSE_FORGETS];
+	unsigned n_forget;
 	unsigned crowd;			/* requests of the last poll */
 	unsigned polls;
 };

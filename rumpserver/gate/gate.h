@@ -24,6 +24,13 @@ void rk__loop_remove(struct rk__source *s);
 /* Calls those that are ready; sleeps for that if it may. true: there were. */
 bool rk__loop_dispatch(int timeout_ms);
 
+/* --- where the server runs (place.c) --------------------------------------- */
+
+/* follow: may go to the CPU that its caller is bound to. */
+void rk__place_start(bool follow);
+/* A request of this thread, 0 if it cannot be seen from here. */
+void rk__place_request(uint32_t caller);
+
 /* --- fuse: one per mount ------------------------------------------------ */
 
 /* For a standby too: maps and prefaults the inbox; touches no request. */
@@ -37,6 +44,11 @@ int rk__fuse_resume(uint32_t mount);
 void rk__fuse_repost(const struct rk__reply_head *r, const uint8_t *bytes);
 /* Reads and serves what is ready without sleeping; true if there was any. */
 bool rk__fuse_poll(uint32_t mount);
+
+/* Some requests that nobody waits for are left for the next commit, if one
+ * comes soon: true if there are such, and what serves them. */
+bool rk__fuse_forgets_wait(void);
+void rk__fuse_settle(void);
 
 /* The supervisor's part: reads INIT from fd, answers it once. Blocks until
  * INIT is there (it is, right after mount(2)). *ret_flags: what was agreed. */

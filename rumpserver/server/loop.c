@@ -33,8 +33,10 @@
 #include "supervisor/supervisor.h"
 
 enum {
-	SPIN_NS = 20000,	/* polling longer than this never paid */
-	SPIN_LOOK_EVERY = 256,	/* polls between looks at the clock and epoll */
+	SPIN_NS = 50000,	/* polling longer than this never paid */
+	LOOK_EVERY = 256,	/* polls of busy channels between looks at epoll */
+	SKIP_MAX = 8,		/* 2^n sleeps without polling before each */
+	FORGETS_WAIT_MS = 5,
 };
 
 static struct {
@@ -43,7 +45,12 @@ static struct {
 	uint32_t generation;
 	bool active;			/* this server is the one */
 	bool stopping;
-	bool spin;			/* more than one CPU to run on */
+	/* Polling before it sleeps, as long as that pays. */
+	struct {
+		unsigned missed;	/* times in a row that nothing came */
+		unsigned skip;		/* sleeps until the next try */
+		unsigned look_every;
+	} spin;
 	uint64_t dirty_max;
 	/* Attached clients: a standby attaches procs at its take-over. */
 	struct rk__attach *client[RK_CHANNELS_MAX];
@@ -127,7 +134,7 @@ _Noreturn static void stop(void)
 	int r = 0;
 
 	loop.stopping = true;
-	rk__serve_flush();
+	rk__fuse_settle();
 	rk__channel_refuse_all(-ESHUTDOWN);
 	while (rk__vnode_reclaim_some())
 		rk__serve_flush();
@@ -348,48 +355,78 @@ static uint64_t dirty_max(void)
 	return part < 32 << 20 ? 32 << 20 : part > 256 << 20 ? 256 << 20 : part;
 }
 
-static bool has_two_cpus(void)
+/* Serves the channels until they are quiet. */
+static bool poll_channels(void)
 {
-	cpu_set_t set;
+	bool any = false;
 
-	return sched_getaffinity(0, sizeof set, &set) == 0 &&
-	       CPU_COUNT(&set) > 1;
+	for (unsigned i = 1; rk__channel_poll(); i++) {
+		any = true;
+		if (i % LOOK_EVERY == 0)
+			rk__loop_dispatch(0);
+		/* Who is busy must not keep others waiting. */
+		if (rk__serve_has_woken()) {
+			rk__serve_woken();
+			rk__serve_flush();
+		}
+	}
+	return any;
 }
 
-/* Polls the channels until they were quiet for a while. */
-static void poll_channels(void)
+/*
+ * Looks for a request for a little while, before it sleeps: to be woken costs
+ * both sides more than that. It does not pay where the caller thinks for long,
+ * or waits for the CPU that we run on; so each time that nothing came, it is
+ * left out twice as often. true: something came and was served.
+ */
+static bool spin(void)
 {
-	uint64_t quiet_since = 0;
+	uint64_t end;
 
+	if (loop.spin.skip) {
+		loop.spin.skip--;
+		return false;
+	}
+	end = now_ns() + SPIN_NS;
 	for (unsigned i = 1;; i++) {
-		if (rk__channel_poll()) {
-			quiet_since = 0;
-			if (i % SPIN_LOOK_EVERY == 0)
-				rk__loop_dispatch(0);
-			/* Who is busy must not keep others waiting. */
-			if (rk__serve_has_woken()) {
-				rk__serve_woken();
-				rk__serve_flush();
-			}
-			continue;
-		}
-		if (!loop.spin)
-			return;
-		if (i % SPIN_LOOK_EVERY == 0) {
-			uint64_t t = now_ns();
-
-			rk__loop_dispatch(0);
-			if (!quiet_since)
-				quiet_since = t;
-			else if (t - quiet_since > SPIN_NS)
-				return;
+		if (poll_channels()) {
+			loop.spin.look_every = LOOK_EVERY;
+			break;
 		}
 		__builtin_ia32_pause();
+		if (i % loop.spin.look_every)
+			continue;
+		if (rk__loop_dispatch(0)) {
+			loop.spin.look_every = 1;
+			break;
+		}
+		if (now_ns() >= end) {
+			if (loop.spin.missed < SKIP_MAX)
+				loop.spin.missed++;
+			loop.spin.skip = 1u << loop.spin.missed;
+			return false;
+		}
 	}
+	loop.spin.missed = 0;
+	return true;
+}
+
+static void sleep_until_ready(void)
+{
+	bool any;
+
+	if (!rk__channel_sleep())
+		return;
+	any = rk__loop_dispatch(rk__fuse_forgets_wait() ? FORGETS_WAIT_MS : -1);
+	if (any)
+		loop.spin.look_every = 1;
+	else
+		rk__fuse_settle();
 }
 
 _Noreturn static void serve(void)
 {
+	loop.spin.look_every = 1;
 	for (;;) {
 		bool pending;
 
@@ -397,12 +434,10 @@ _Noreturn static void serve(void)
 		poll_channels();
 		pending = rk__vnode_reclaim_some();
 		rk__serve_flush();
-		if (rk__serve_has_woken() || pending) {
+		if (rk__serve_has_woken() || pending)
 			rk__loop_dispatch(0);
-			continue;
-		}
-		if (rk__channel_sleep())
-			rk__loop_dispatch(-1);
+		else if (!spin())
+			sleep_until_ready();
 	}
 }
 
@@ -415,7 +450,7 @@ _Noreturn void rk__server_run(struct rk__family *f, int control,
 	loop.family = f;
 	loop.control = control;
 	loop.generation = generation;
-	loop.spin = has_two_cpus();
+	rk__place_start(true);
 	loop.dirty_max = dirty_max();
 	rk__crash_board = f->board;
 	rk__faults_install(f->board);

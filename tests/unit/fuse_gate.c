@@ -23,6 +23,10 @@ Test(fuse, lookup_holds_and_forget_drops)
 	fake_send(FUSE_FORGET, node, 0, &forget, sizeof forget, NULL, 0);
 	fake_poll();
 	cr_assert_not(fake_receive(&answer), "FORGET has no answer");
+	cr_assert(rk__core->vnode[3].used, "it waits for company");
+	cr_assert(rk__fuse_forgets_wait());
+	rk__fuse_settle();
+	cr_assert_not(rk__fuse_forgets_wait());
 	cr_assert_not(rk__core->vnode[3].used);
 	/* Another file of the same number is not this one. */
 	cr_assert_eq(fake_call(FUSE_LOOKUP, FUSE_ROOT_ID, NULL, 0, "a", 2,
@@ -42,6 +46,27 @@ Test(fuse, negative_lookup_is_cached)
 	cr_assert_eq(e->entry_valid, RK_FUSE_ENTRY_VALID_S);
 }
 
+Test(fuse, forgets_go_with_the_next_commit)
+{
+	struct fuse_forget_in forget = { .nlookup = 1 };
+	uint64_t node = fake_create("a", &answer);
+
+	fake_create("b", &answer);
+	fake_send(FUSE_FORGET, node, 0, &forget, sizeof forget, NULL, 0);
+	fake_poll();
+	fake_call(FUSE_LOOKUP, FUSE_ROOT_ID, NULL, 0, "b", 2, &answer);
+	cr_assert_eq(fake.forgets, 0);
+	fake_create("c", &answer);
+	cr_assert_eq(fake.forgets, 1);
+	/* Not more of them than there is room for. */
+	for (unsigned i = 0; i <= RK_FUSE_FORGETS; i++) {
+		node = fake_create("d", &answer);
+		fake_send(FUSE_FORGET, node, 0, &forget, sizeof forget, NULL, 0);
+		fake_poll();
+	}
+	cr_assert_gt(fake.forgets, 1);
+}
+
 Test(fuse, batch_forget_is_bounded)
 {
 	struct {
@@ -55,10 +80,12 @@ Test(fuse, batch_forget_is_bounded)
 	b.in.count = 3;
 	fake_send(FUSE_BATCH_FORGET, 0, 0, &b, sizeof b, NULL, 0);
 	fake_poll();
+	rk__fuse_settle();
 	cr_assert_eq(fake.forgets, 0);
 	b.in.count = 2;
 	fake_send(FUSE_BATCH_FORGET, 0, 0, &b, sizeof b, NULL, 0);
 	fake_poll();
+	rk__fuse_settle();
 	cr_assert_eq(fake.forgets, 2);
 }
 
@@ -447,6 +474,7 @@ Test(fuse, forget_is_applied_once)
 	fake_send(FUSE_FORGET, node, 0, &in, sizeof in, NULL, 0);
 	fake.hold_posts = true;
 	rk__fuse_poll(0);
+	rk__fuse_settle();
 	cr_assert_eq(rk__core->vnode[3].lookups, 1);
 	fake_start_server(false);
 	rk__fuse_resume(0);
