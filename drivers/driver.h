@@ -32,6 +32,13 @@ struct rk_host {
 	/* 0 or a negative errno; reads see the writes of this op. */
 	int (*read)(void *ctx, void *buf, size_t len, uint64_t off);
 	int (*write)(void *ctx, const void *buf, size_t len, uint64_t off);
+	/*
+	 * The same for bytes that nothing used at the last sync() and nothing
+	 * has used since: they may go to the device before the op that makes
+	 * them part of a file is durable, which saves writing them twice. Pays
+	 * for large pieces; a flush after it takes one more sync of the device.
+	 */
+	int (*write_new)(void *ctx, const void *buf, size_t len, uint64_t off);
 	/* The bytes need not be kept; they may read as zeros or as before. */
 	int (*discard)(void *ctx, uint64_t off, uint64_t len);
 	uint64_t (*size)(void *ctx);

@@ -25,14 +25,28 @@ static void note(ext2_filsys fs, uint64_t blk, uint64_t len)
 	e->dirty_super = true;
 }
 
-static void note_one(ext2_filsys fs, blk64_t blk, int inuse)
+void rk__ext4_keep(struct ext4 *e, uint64_t blk, uint64_t len)
 {
-	note(fs, blk, 1);
+	ext2fs_mark_block_bitmap_range2(e->kept, blk, len);
+	e->keeps = true;
+}
+
+bool rk__ext4_is_new(struct ext4 *e, uint64_t blk, uint64_t len)
+{
+	return !e->keeps ||
+	       ext2fs_test_block_bitmap_range2(e->kept, blk, len);
 }
 
 static void note_range(ext2_filsys fs, blk64_t blk, blk_t len, int inuse)
 {
+	if (inuse < 0)
+		rk__ext4_keep(fs->priv_data, blk, len);
 	note(fs, blk, len);
+}
+
+static void note_one(ext2_filsys fs, blk64_t blk, int inuse)
+{
+	note_range(fs, blk, 1, inuse);
 }
 
 void rk__ext4_watch_alloc(struct ext4 *e)
@@ -54,6 +68,8 @@ static void account(struct ext4 *e, uint64_t blk, uint64_t len, bool used)
 		ext2fs_mark_block_bitmap_range2(fs->block_map, blk, len);
 	else
 		ext2fs_unmark_block_bitmap_range2(fs->block_map, blk, len);
+	if (!used)
+		rk__ext4_keep(e, blk, len);
 	while (len) {
 		dgrp_t g = ext2fs_group_of_blk2(fs, blk);
 		uint64_t n = ext2fs_group_last_block2(fs, g) - blk + 1;

@@ -48,9 +48,12 @@ struct ext4 {
 	ext2_filsys fs;
 	bool read_only;
 	bool dirty_super;
+	bool keeps;			/* any in `kept` */
 	unsigned block_size, block_bits;
 	uint64_t goal;			/* where the last data run ended */
 	uint32_t next_generation;
+	/* Blocks given back since the last sync, which its state still uses. */
+	ext2fs_block_bitmap kept;
 	char *block[3];			/* scratch, each one block */
 	char *index[3];			/* an htree's index path */
 	char *raw;			/* one whole inode */
@@ -95,6 +98,9 @@ int rk__ext4_errno(errcode_t err);
 int rk__ext4_read_at(struct ext4 *e, void *buf, size_t len, uint64_t off);
 int rk__ext4_write_at(struct ext4 *e, const void *buf, size_t len,
 		      uint64_t off);
+/* Where rk__ext4_is_new(). */
+int rk__ext4_write_new_at(struct ext4 *e, const void *buf, size_t len,
+			  uint64_t off);
 int rk__ext4_zero_at(struct ext4 *e, uint64_t off, uint64_t len);
 /* Which device the next ext2fs_open() talks to. */
 void rk__ext4_io_bind(const struct rk_host *host);
@@ -176,6 +182,10 @@ uint64_t rk__ext4_room(struct ext4 *e);
 uint64_t rk__ext4_reserve(struct ext4 *e);
 int rk__ext4_free_blocks(struct ext4 *e, uint64_t blk, uint64_t len);
 void rk__ext4_watch_alloc(struct ext4 *e);
+/* Blocks that are free by now, and in use if all crashes now. */
+void rk__ext4_keep(struct ext4 *e, uint64_t blk, uint64_t len);
+/* No block that was allocated in this op is kept. */
+bool rk__ext4_is_new(struct ext4 *e, uint64_t blk, uint64_t len);
 int rk__ext4_alloc_inode(struct ext4 *e, ext2_ino_t near, bool dir,
 			 ext2_ino_t *ret);
 void rk__ext4_free_inode(struct ext4 *e, ext2_ino_t ino, bool dir);

@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include "ext4.h"
 
+enum {
+	/* Of less, a second sync costs more than writing the data twice. */
+	LARGE = 32 << 10,
+};
+
 static int64_t read_inline(struct ext4 *e, struct node *n, void *buf,
 			   size_t len, uint64_t off)
 {
@@ -159,6 +164,17 @@ static int fill_hole(struct ext4 *e, struct node *n, struct run *r,
 	return err ? err : 1;
 }
 
+/* Data of a run that was allocated for it, in this call or before. */
+static int write_run(struct ext4 *e, const struct run *r, const char *buf,
+		     size_t len, unsigned in, bool allocated)
+{
+	uint64_t at = (r->pblk << e->block_bits) + in;
+
+	if (allocated && len >= LARGE && rk__ext4_is_new(e, r->pblk, r->len))
+		return rk__ext4_write_new_at(e, buf, len, at);
+	return rk__ext4_write_at(e, buf, len, at);
+}
+
 /* Writes the start of [off, off + len): as much as one run takes; 0: no room,
  * and nothing was changed. */
 static int64_t put_run(struct ext4 *e, struct node *n, const char *buf,
@@ -166,15 +182,16 @@ static int64_t put_run(struct ext4 *e, struct node *n, const char *buf,
 {
 	unsigned in = off & (e->block_size - 1);
 	uint64_t want = (in + len + e->block_size - 1) >> e->block_bits;
-	bool fresh;
+	bool fresh, allocated;
 	struct run r;
 	size_t part;
 	int err = rk__ext4_map(e, n, off >> e->block_bits, &r);
 
 	if (err)
 		return err;
-	fresh = !r.pblk || r.unwritten;
-	if (!r.pblk) {
+	allocated = !r.pblk;
+	fresh = allocated || r.unwritten;
+	if (allocated) {
 		err = fill_hole(e, n, &r, want);
 		if (err <= 0)
 			return err;
@@ -188,8 +205,7 @@ static int64_t put_run(struct ext4 *e, struct node *n, const char *buf,
 	if (!err && fresh)
 		err = zero_edges(e, r.pblk, in, part);
 	if (!err)
-		err = rk__ext4_write_at(e, buf, part,
-					(r.pblk << e->block_bits) + in);
+		err = write_run(e, &r, buf, part, in, allocated);
 	return err ? err : (int64_t)part;
 }
 

@@ -68,6 +68,12 @@ int rk__ext4_write_at(struct ext4 *e, const void *buf, size_t len,
 	return e->host.write(e->host.ctx, buf, len, off);
 }
 
+int rk__ext4_write_new_at(struct ext4 *e, const void *buf, size_t len,
+			  uint64_t off)
+{
+	return e->host.write_new(e->host.ctx, buf, len, off);
+}
+
 int rk__ext4_zero_at(struct ext4 *e, uint64_t off, uint64_t len)
 {
 	static const char zeros[65536];

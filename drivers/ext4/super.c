@@ -122,6 +122,9 @@ int rk__ext4_sync(void *fs)
 	if (err)
 		return err;
 	memset(e->dirty_groups, 0, e->fs->group_desc_count);
+	if (e->keeps)
+		ext2fs_clear_block_bitmap(e->kept);
+	e->keeps = false;
 	e->dirty_super = false;
 	return 0;
 }
@@ -152,6 +155,8 @@ static void destroy(struct ext4 *e, ext2_filsys fs)
 {
 	if (e && e->super_home)
 		fs->super = e->super_home;
+	if (e && e->kept)
+		ext2fs_free_block_bitmap(e->kept);
 	if (fs)
 		ext2fs_free(fs);
 	free(e);
@@ -270,7 +275,8 @@ static int get_state(const struct rk_host *host, bool read_only,
 	fs->super = &e->super;
 	rk__ext4_watch_alloc(e);
 	*ret = e;
-	return 0;
+	return rk__ext4_errno(ext2fs_allocate_block_bitmap(fs, "given back",
+							   &e->kept));
 }
 
 /* As the kernel does at mount. */

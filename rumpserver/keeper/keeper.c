@@ -115,19 +115,42 @@ static int apply_notes(const struct rk__record_view *v)
 	return r;
 }
 
+/* From block i of the record on: how many new ones follow each other. */
+static uint32_t new_run(const struct rk__record_view *v, uint32_t i,
+			uint64_t id)
+{
+	uint32_t n = 1;
+
+	if (id & RK_BLOCK_NEW)
+		while (i + n < v->n_blocks &&
+		       read_once(&v->blocks[i + n]) == id + n)
+			n++;
+	return n;
+}
+
 static int apply_blocks(const struct rk__record_view *v)
 {
-	for (uint32_t i = 0; i < v->n_blocks; i++) {
+	uint32_t n;
+
+	for (uint32_t i = 0; i < v->n_blocks; i += n) {
 		uint64_t id = read_once(&v->blocks[i]);
-		int r;
+		const uint8_t *data = v->block_data + (size_t)i * RK_PAGE;
+		struct rk__store *s = &keeper.store[RK_BLOCK_DEV(id)];
+		int r, failed = 0;
 
 		if (RK_BLOCK_DEV(id) >= keeper.family->n_mounts)
 			return -EBADMSG;
-		r = rk__store_put(&keeper.store[RK_BLOCK_DEV(id)],
-				  RK_BLOCK_NO(id),
-				  v->block_data + (size_t)i * RK_PAGE);
+		n = new_run(v, i, id);
+		/* On a device that failed, the last flush point is an old one. */
+		if (id & RK_BLOCK_NEW && device_error() == 0)
+			r = rk__store_put_new(s, RK_BLOCK_NO(id), n, data,
+					      &failed);
+		else
+			r = rk__store_put(s, RK_BLOCK_NO(id), data), n = 1;
 		if (r < 0)
 			return r;
+		if (failed < 0)
+			fail(failed);
 	}
 	return 0;
 }

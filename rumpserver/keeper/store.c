@@ -109,6 +109,7 @@ int rk__store_open(struct rk__store *s, const struct rk__device *d)
 
 	*s = (struct rk__store){
 		.device = d,
+		.unsynced = true,	/* a predecessor may have left some */
 		.blocks = (d->size + RK_PAGE - 1) / RK_PAGE,
 	};
 	if (d->journal_fd < 0 || s->blocks == 0)
@@ -154,6 +155,40 @@ int rk__store_put(struct rk__store *s, uint64_t block, const void *data)
 	return 0;
 }
 
+static bool any_present(const struct rk__store *s, uint64_t block, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (is_present(s, block + i))
+			return true;
+	return false;
+}
+
+/* Block 0 tells which image it is: it changes with flush points only. */
+int rk__store_put_new(struct rk__store *s, uint64_t block, uint32_t n,
+		      const uint8_t *data, int *ret_failed)
+{
+	int r = 0;
+
+	*ret_failed = 0;
+
+	if (!s->overlay)
+		return -EROFS;
+	if (block >= s->blocks || n > s->blocks - block)
+		return -EINVAL;
+	if (block > 0 && (block + n) * RK_PAGE <= s->device->size &&
+	    !any_present(s, block, n)) {
+		s->unsynced = true;
+		*ret_failed = rk__device_write(s->device->fd, data,
+					       n * (size_t)RK_PAGE,
+					       block * RK_PAGE);
+		if (*ret_failed == 0)
+			return 0;
+	}
+	for (uint32_t i = 0; i < n && r == 0; i++)
+		r = rk__store_put(s, block + i, data + i * (size_t)RK_PAGE);
+	return r;
+}
+
 /* --- flush -------------------------------------------------------------- */
 
 static int by_number(const void *a, const void *b)
@@ -172,8 +207,13 @@ static const void *overlay_block(void *arg, uint32_t i)
 
 int rk__store_flush(struct rk__store *s)
 {
-	int r;
+	int r = 0;
 
+	if (s->overlay && s->unsynced)
+		r = rk__device_sync(s->device->fd);
+	if (r < 0)
+		return r;
+	s->unsynced = false;
 	if (s->n_fresh == 0)
 		return 0;
 	if (s->n_fresh > UINT32_MAX)

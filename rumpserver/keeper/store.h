@@ -15,6 +15,10 @@
  * first and then its content goes, so that a server that read a hole finds the
  * bit gone and turns to the device.
  *
+ * A block that the last flush point does not use needs none of that, if no older
+ * content of it is in overlay or journal: it goes to its place in the image,
+ * which is synced before the journal says that it is part of anything.
+ *
  * A keeper that takes over does not know which blocks were fresh: it takes all
  * that are in the overlay for fresh, and what is logged from the journal.
  */
@@ -31,6 +35,7 @@ struct rk__store {
 	uint64_t *fresh_bit;		/* one bit a block */
 	uint64_t *fresh;		/* the same as a list */
 	size_t n_fresh, max_fresh;
+	bool unsynced;			/* the image: blocks were put there */
 	struct rk__journal journal;
 };
 
@@ -40,6 +45,10 @@ int rk__store_open(struct rk__store *s, const struct rk__device *d);
 void rk__store_close(struct rk__store *s);
 /* Content of one block; -EROFS, -EINVAL if it lies outside. */
 int rk__store_put(struct rk__store *s, uint64_t block, const void *data);
+/* Content of n blocks in a row that the last flush point does not use. If the
+ * device fails, *ret_failed says how, and the overlay has them. */
+int rk__store_put_new(struct rk__store *s, uint64_t block, uint32_t n,
+		      const uint8_t *data, int *ret_failed);
 /* Makes all fresh blocks durable as one flush point. After an error, neither
  * this nor a checkpoint may be tried again: what a device has of what it
  * failed to write is not known. */

@@ -42,7 +42,7 @@ struct entry {
 };
 
 struct staged {
-	uint64_t id;
+	uint64_t id;			/* with RK_BLOCK_NEW, if it is */
 	uint64_t before;		/* where it was found before */
 };
 
@@ -294,7 +294,8 @@ static int host_read(void *ctx, void *buf, size_t len, uint64_t off)
 
 /* The block's place in the record to come; filled with what the block holds
  * unless the caller overwrites all of it. */
-static int stage(unsigned dev, uint64_t block, bool whole, uint8_t **ret)
+static int stage(unsigned dev, uint64_t block, bool whole, bool new,
+		 uint8_t **ret)
 {
 	uint64_t id = RK_BLOCK_ID(dev, block), start = published();
 	uint64_t had = find(id), pos;
@@ -317,16 +318,19 @@ static int stage(unsigned dev, uint64_t block, bool whole, uint8_t **ret)
 		if (r < 0)
 			return r;
 	}
-	store.staged[store.n_staged++] = (struct staged){ id, had };
+	store.staged[store.n_staged++] = (struct staged){
+		.id = new ? id | RK_BLOCK_NEW : id,
+		.before = had,
+	};
 	enter(id, pos);
 	*ret = to;
 	return 0;
 }
 
-static int host_write(void *ctx, const void *buf, size_t len, uint64_t off)
+static int write_blocks(unsigned dev, const void *buf, size_t len,
+			uint64_t off, bool new)
 {
 	const uint8_t *from = buf;
-	unsigned dev = device_of(ctx);
 	int r = check_range(dev, len, off);
 
 	if (r < 0)
@@ -337,7 +341,8 @@ static int host_write(void *ctx, const void *buf, size_t len, uint64_t off)
 		uint8_t *to;
 
 		n = n < len ? n : len;
-		r = stage(dev, off / RK_PAGE, n == RK_PAGE, &to);
+		r = stage(dev, off / RK_PAGE, n == RK_PAGE,
+			  new && n == RK_PAGE, &to);
 		if (r < 0)
 			return r;
 		memcpy(to + at, from, n);
@@ -347,6 +352,16 @@ static int host_write(void *ctx, const void *buf, size_t len, uint64_t off)
 		RK_CRASHPOINT(op_half_done);
 	}
 	return 0;
+}
+
+static int host_write(void *ctx, const void *buf, size_t len, uint64_t off)
+{
+	return write_blocks(device_of(ctx), buf, len, off, false);
+}
+
+static int host_write_new(void *ctx, const void *buf, size_t len, uint64_t off)
+{
+	return write_blocks(device_of(ctx), buf, len, off, true);
 }
 
 static int host_discard(void *ctx, uint64_t off, uint64_t len)
@@ -385,6 +400,7 @@ void rk__blockstore_host(unsigned dev,
 		.ctx = (void *)(uintptr_t)dev,
 		.read = host_read,
 		.write = host_write,
+		.write_new = host_write_new,
 		.discard = host_discard,
 		.size = host_size,
 		.change = host_change,
@@ -447,7 +463,8 @@ void rk__staged_drop(void)
 {
 	for (uint32_t i = store.n_staged; i > 0; i--) {
 		const struct staged *s = &store.staged[i - 1];
-		struct entry *e = slot_of(store.table, store.size, s->id);
+		struct entry *e = slot_of(store.table, store.size,
+					  s->id & ~RK_BLOCK_NEW);
 
 		assert(e->pos != NOWHERE);
 		e->pos = s->before == NOWHERE ? GONE : s->before;
@@ -458,5 +475,5 @@ void rk__staged_drop(void)
 void rk__staged_learn(const struct rk__record_view *v, uint64_t pos)
 {
 	for (uint32_t i = 0; i < v->n_blocks; i++)
-		enter(v->blocks[i], RK_STAGED_AT(pos, i));
+		enter(v->blocks[i] & ~RK_BLOCK_NEW, RK_STAGED_AT(pos, i));
 }

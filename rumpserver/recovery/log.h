@@ -37,7 +37,10 @@
 
 #define RK_BLOCK_ID(dev, block)	((uint64_t)(dev) << 56 | (block))
 #define RK_BLOCK_DEV(id)	((unsigned)((id) >> 56))
-#define RK_BLOCK_NO(id)		((id) & ((1ULL << 56) - 1))
+#define RK_BLOCK_NO(id)		((id) & ((1ULL << 55) - 1))
+/* The last flush point does not use this block: it may go straight to its
+ * place on the device. */
+#define RK_BLOCK_NEW		(1ULL << 55)
 
 enum {
 	/* Devices are consistent as of this record: the keeper writes all

@@ -413,7 +413,7 @@ Test(ext4_cost, pages_and_writes)
 		    MAP_PRIVATE | MAP_POPULATE, c->im.fd, 0);
 	cr_assert(disk != MAP_FAILED);
 	c->im.host.read = disk_read;
-	c->im.host.write = disk_write;
+	c->im.host.write = c->im.host.write_new = disk_write;
 	c->im.host.now = disk_now;
 	c->im.host.change = disk_change;
 	inside = true;

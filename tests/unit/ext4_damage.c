@@ -250,7 +250,7 @@ static void damage(const char *mkfs, unsigned block, unsigned rounds)
 		    0);
 	cr_assert(disk != MAP_FAILED);
 	im.host.read = mem_read;
-	im.host.write = mem_write;
+	im.host.write = im.host.write_new = mem_write;
 	cr_assert_eq(image_mount(&im, false), 0, "%s", im.said);
 	furnish(&im);
 	im.lost[0] = im.fs;

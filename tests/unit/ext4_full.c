@@ -38,7 +38,7 @@ static void begin(struct image *im, const char *mkfs, unsigned mib)
 		    im->fd, 0);
 	cr_assert(disk != MAP_FAILED);
 	im->host.read = mem_read;
-	im->host.write = mem_write;
+	im->host.write = im->host.write_new = mem_write;
 	cr_assert_eq(image_mount(im, false), 0, "%s", im->said);
 }
 

@@ -123,7 +123,7 @@ static inline void image_create(struct image *im, const char *mkfs,
 	close(im->fd);
 	cr_assert_eq(run("mkfs.ext4 -q -F %s %s", mkfs, im->path), 0);
 	image_open(im);
-	im->host = (struct rk_host){ im, image_read, image_write,
+	im->host = (struct rk_host){ im, image_read, image_write, image_write,
 		image_discard, image_size, image_change, image_now,
 		image_complain };
 	lib = dlopen(so, RTLD_NOW | RTLD_LOCAL);

@@ -23,6 +23,7 @@ enum {
 	JOURNAL_SIZE = 1 << 20,
 	IMAGE_FD = 1000, JOURNAL_FD = 1001,	/* no descriptors: names */
 	FLUSHES = 24,
+	POOL = 14, POOL_END = 22,	/* blocks that come into use and go */
 };
 
 struct rk__board *rk__crash_board;
@@ -45,6 +46,7 @@ static struct event *event;
 static size_t n_events, max_events;
 static uint8_t disk[2][JOURNAL_SIZE];
 static uint8_t point[FLUSHES + 1][IMAGE_SIZE];	/* what each flush point is */
+static bool used[FLUSHES + 1][BLOCKS];		/* of the pool, by then */
 static long fail_in = -1;		/* writes and syncs until one fails */
 static int failure;
 
@@ -144,20 +146,34 @@ static void close_store(void)
 	close(device.bitmap_fd);
 }
 
-static void put_some(uint8_t *model)
+/* A block that flush point `last` does not use goes the short way; nobody
+ * minds what those hold that are given up. */
+static int put_some(uint8_t *model, unsigned last, bool *in_use)
 {
 	uint8_t data[RK_PAGE];
+	int failed = 0;
 
-	for (unsigned n = (unsigned)rand() % 6 + 1; n > 0; n--) {
+	for (unsigned n = (unsigned)rand() % 6 + 1; n > 0 && !failed; n--) {
 		unsigned b = (unsigned)rand() % BLOCKS;
 		size_t at = b * RK_PAGE, len = RK_PAGE;
+		bool pool = b >= POOL && b < POOL_END;
 
+		if (pool && in_use[b] && rand() % 2) {
+			in_use[b] = false;
+			continue;
+		}
 		for (unsigned i = 0; i < RK_PAGE; i++)
 			data[i] = (uint8_t)rand();
-		cr_assert_eq(rk__store_put(&store, b, data), 0);
+		if (pool && !in_use[b] && !used[last][b])
+			cr_assert_eq(rk__store_put_new(&store, b, 1, data,
+						       &failed), 0);
+		else
+			cr_assert_eq(rk__store_put(&store, b, data), 0);
+		in_use[b] |= pool;
 		len = IMAGE_SIZE - at < len ? IMAGE_SIZE - at : len;
 		memcpy(model + at, data, len);
 	}
+	return failed;
 }
 
 /* Every other keeper dies somewhere, and one takes over that knows nothing. */
@@ -171,6 +187,7 @@ static void change_keeper(void)
 static int make_load(unsigned seed, bool successors)
 {
 	static uint8_t model[IMAGE_SIZE];
+	bool in_use[BLOCKS] = { 0 };
 	int r = 0;
 
 	srand(seed);
@@ -180,16 +197,19 @@ static int make_load(unsigned seed, bool successors)
 	open_store();
 	add_event(REPORT, 0, 0);
 	for (unsigned f = 1; f <= FLUSHES && r == 0; f++) {
-		put_some(model);
+		r = put_some(model, f - 1, in_use);
+		if (r < 0)
+			break;
 		if (successors && rand() % 3 == 0)
 			change_keeper();
 		memcpy(point[f], model, IMAGE_SIZE);
+		memcpy(used[f], in_use, sizeof in_use);
 		r = rk__store_flush(&store);
 		if (r == 0)
 			add_event(REPORT, 0, f);
 		/* What comes after the flush must not get to the image. */
-		if (rand() % 2)
-			put_some(model);
+		if (r == 0 && rand() % 2)
+			r = put_some(model, f, in_use);
 		if (r == 0 && rand() % 3 == 0)
 			r = rk__store_checkpoint(&store);
 	}
@@ -229,10 +249,24 @@ static unsigned lay_out(size_t cut, unsigned lose)
 	return reported;
 }
 
+static bool is_point(int f)
+{
+	for (size_t b = 0; b < BLOCKS; b++) {
+		size_t at = b * RK_PAGE, left = IMAGE_SIZE - at;
+
+		if (b >= POOL && b < POOL_END && !used[f][b])
+			continue;
+		if (memcmp(disk[0] + at, point[f] + at,
+			   left < RK_PAGE ? left : RK_PAGE) != 0)
+			return false;
+	}
+	return true;
+}
+
 static int which_point(unsigned from)
 {
 	for (int f = FLUSHES; f >= (int)from; f--)
-		if (!memcmp(disk[0], point[f], IMAGE_SIZE))
+		if (is_point(f))
 			return f;
 	return -1;
 }
