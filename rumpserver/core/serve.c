@@ -10,6 +10,9 @@
  * alone, a rollback does that; if others of the batch were before it, all is
  * rolled back and each is run again by itself.
  *
+ * Who changed what others cache has its answer when they know of it (vfs.h).
+ * Until then the answer is held, and each commit carries it again.
+ *
  * A request that waits is on the list of a key and nowhere else. fsync waits
  * for a flush point: all that ask in one batch share one.
  */
@@ -26,6 +29,8 @@ enum {
 	BATCH_MAX = 32,
 	BATCH_BYTES_MAX = 1 << 20,	/* staged blocks at which a batch ends */
 	WAIT_BUCKETS = 4096,
+	HELD_MAX = 64,
+	HELD_NS = 1000000000,		/* longer than that, nobody is there */
 };
 
 #define SYNC_FAILED UINT64_MAX		/* in place of a flush point */
@@ -36,6 +41,9 @@ static struct {
 	struct rk__board *board;
 	struct rk__handle *queue[BATCH_MAX];
 	unsigned n_queued;
+	struct rk__handle *held[HELD_MAX];
+	unsigned n_held;
+	uint64_t held_ns;		/* since when there are any */
 	bool flush_wanted;
 	bool answered;			/* one answer since this server started */
 	uint64_t flush_point;		/* last commit that was one */
@@ -150,19 +158,34 @@ unsigned rk__parked_count(void)
 
 /* --- answers -------------------------------------------------------------- */
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 static void post(struct rk__handle *h)
 {
 	if (!serve.answered) {
-		struct timespec t;
-
 		serve.answered = true;
-		clock_gettime(CLOCK_MONOTONIC, &t);
-		atomic_store(&serve.board->answer_ns, (uint64_t)t.tv_sec *
-			     1000000000u + (uint64_t)t.tv_nsec);
+		atomic_store(&serve.board->answer_ns, now_ns());
 	}
 	h->queued = false;
 	h->flush_seq = 0;
 	h->gate->post(h);
+}
+
+static void reply_of(const struct rk__handle *h, struct rk__reply *ret)
+{
+	*ret = (struct rk__reply){
+		.slot = h->slot,
+		.id = h->id,
+		.result = h->result,
+		.data = h->out,
+		.length = h->out_len,
+	};
 }
 
 /* Only answers of requests that changed something need to outlive us: the
@@ -171,25 +194,17 @@ static unsigned collect_replies(struct rk__reply *replies)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < serve.n_queued; i++) {
-		const struct rk__handle *h = serve.queue[i];
-
-		if (!h->replied)
-			continue;
-		replies[n++] = (struct rk__reply){
-			.slot = h->slot,
-			.id = h->id,
-			.result = h->result,
-			.data = h->out,
-			.length = h->out_len,
-		};
-	}
+	for (unsigned i = 0; i < serve.n_held; i++)
+		reply_of(serve.held[i], &replies[n++]);
+	for (unsigned i = 0; i < serve.n_queued; i++)
+		if (serve.queue[i]->replied)
+			reply_of(serve.queue[i], &replies[n++]);
 	return n;
 }
 
 static void commit_queue(void)
 {
-	struct rk__reply replies[BATCH_MAX];
+	struct rk__reply replies[BATCH_MAX + HELD_MAX];
 	unsigned n = collect_replies(replies);
 
 	rk__commit(replies, n, 0, NULL);
@@ -201,14 +216,44 @@ static void commit_queue(void)
 			      memory_order_relaxed);
 }
 
+bool rk__serve_held(bool in_any_case)
+{
+	unsigned n = serve.n_held;
+
+	if (!n)
+		return false;
+	if (!in_any_case && !rk__watcher->settled() &&
+	    now_ns() - serve.held_ns < HELD_NS)
+		return true;
+	serve.n_held = 0;
+	for (unsigned i = 0; i < n; i++)
+		post(serve.held[i]);
+	return false;
+}
+
+static void hold(struct rk__handle *h)
+{
+	if (serve.n_held == HELD_MAX)
+		rk__serve_held(true);
+	if (!serve.n_held)
+		serve.held_ns = now_ns();
+	serve.held[serve.n_held++] = h;
+}
+
 static void post_queue(void)
 {
+	bool settled = !rk__watcher || rk__watcher->settled();
 	unsigned n = serve.n_queued;
 
 	serve.n_queued = 0;
 	RK_CRASHPOINT(reply_not_posted);
 	for (unsigned i = 0; i < n; i++) {
-		post(serve.queue[i]);
+		struct rk__handle *h = serve.queue[i];
+
+		if (settled || h->gate->caches || !h->replied)
+			post(h);
+		else
+			hold(h);
 		RK_CRASHPOINT(reply_half_posted);
 	}
 }
@@ -250,6 +295,7 @@ void rk__serve_flush(void)
 	 * last one. */
 	if (serve.n_queued)
 		post_queue();
+	rk__serve_held(false);
 	if (serve.flush_wanted)
 		commit_flush_point();
 	/* The keeper may have been faster than us. */

@@ -30,6 +30,9 @@ enum rk__outcome {
 
 struct rk__gate_ops {
 	const char *name;
+	/* Its clients cache what they are told and are those that the watcher
+	 * (vfs.h) tells: they never wait for it. */
+	bool caches;
 	/* Runs the request from where it stands; may be called again. Output
 	 * must not be visible to the client before post(). */
 	enum rk__outcome (*exec)(struct rk__handle *h);
@@ -73,6 +76,10 @@ bool rk__serve_has_woken(void);
  * returns false if it is not parked. The gate answers it (EINTR) itself. */
 bool rk__unpark(struct rk__handle *h);
 unsigned rk__parked_count(void);
+
+/* Answers that wait until the watcher has settled: posts them if it has, or
+ * in any case. true: some still wait. */
+bool rk__serve_held(bool in_any_case);
 
 /*
  * A durable flush for fsync and friends: on the first call of a request asks

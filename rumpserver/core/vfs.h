@@ -73,6 +73,18 @@ int rk__vfs_sync_all(void);
 int rk__vfs_access(const struct rk__cred *c, const struct rk_stat *st,
 		   unsigned mask);
 
+/* --- who else has to know ---------------------------------------------------- */
+
+/* One that tells those who cache what files hold. */
+struct rk__watcher {
+	/* These bytes of a file are not what they were; len 0: to the end. */
+	void (*data_changed)(struct rk__node n, uint64_t off, uint64_t len);
+	/* Everybody knows of all changes so far. If not: whoever is asked sees
+	 * to it, and wakes the loop when it is so. */
+	bool (*settled)(void);
+};
+extern const struct rk__watcher *rk__watcher;	/* NULL: nobody */
+
 /* --- vnodes: files that somebody holds ---------------------------------- */
 
 /* Finds or makes the vnode; returns its index, 0 if the table is full.

@@ -68,6 +68,8 @@ int rk__vfs_setattr(const struct rk__cred *c, struct rk__node n,
 	s = complete(c, &st, set);
 	r = d->setattr ? d->setattr(rk__fs(n.mount), n.ino, &s, ret) : -EROFS;
 	ret->dev = rk__mount_dev(n.mount);
+	if (r >= 0 && (set->valid & RK_SET_SIZE))
+		rk__data_changed(n, 0, 0);
 	return r;
 }
 

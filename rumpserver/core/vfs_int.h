@@ -77,6 +77,13 @@ int rk__before_write(const struct rk__cred *c, struct rk__node n,
 /* The last name of an object is gone: reclaim it now, or when its last holder
  * lets go. */
 int rk__vnode_gone(struct rk__node n);
+static inline void rk__data_changed(struct rk__node n, uint64_t off,
+				    uint64_t len)
+{
+	if (rk__watcher)
+		rk__watcher->data_changed(n, off, len);
+}
+
 /* Sets the volatile parts anew. */
 void rk__lock_restart(void);
 void rk__walk_restart(const struct rk__family *f);

@@ -54,6 +54,7 @@ int64_t rk__vfs_write(const struct rk__cred *c, struct rk__node n,
 {
 	const struct rk_driver *d = rk__ops(n.mount);
 	struct rk_stat st;
+	int64_t done;
 	int r;
 
 	if (len == 0 || !d->write)
@@ -69,7 +70,10 @@ int64_t rk__vfs_write(const struct rk__cred *c, struct rk__node n,
 		len = (size_t)(INT64_MAX - off);
 	if (ret_off)
 		*ret_off = off;
-	return d->write(rk__fs(n.mount), n.ino, buf, len, off);
+	done = d->write(rk__fs(n.mount), n.ino, buf, len, off);
+	if (done > 0)
+		rk__data_changed(n, off, (uint64_t)done);
+	return done;
 }
 
 int rk__vfs_fallocate(const struct rk__cred *c, struct rk__node n,
@@ -88,7 +92,11 @@ int rk__vfs_fallocate(const struct rk__cred *c, struct rk__node n,
 	r = rk__before_write(c, n, &st);
 	if (r < 0)
 		return r;
-	return d->fallocate(rk__fs(n.mount), n.ino, mode, off, len);
+	r = d->fallocate(rk__fs(n.mount), n.ino, mode, off, len);
+	/* What comes after it may have moved. */
+	if (r >= 0)
+		rk__data_changed(n, off, 0);
+	return r;
 }
 
 int rk__vfs_seek(struct rk__node n, uint64_t off, bool hole, uint64_t *ret)

@@ -39,6 +39,7 @@ static void post(struct rk__handle *h);
 
 static const struct rk__gate_ops fuse_gate = {
 	.name = "fuse",
+	.caches = true,
 	.exec = rk__fuse_exec,
 	.post = post,
 };
@@ -507,6 +508,7 @@ int rk__fuse_prepare(const struct rk__family *fam, uint32_t mount)
 	int r;
 
 	family = fam;
+	rk__notice_start();
 	f->mount = mount;
 	f->slot = calloc(RK_FUSE_SLOTS, sizeof *f->slot);
 	if (!f->slot)

@@ -14,13 +14,13 @@
 #include <linux/fuse.h>
 #include <stdatomic.h>
 #include "gate.h"
+#include "notice.h"
 #include "../core/vfs.h"
 
 #define RK_FUSE_MAX_WRITE	(128u << 10)
-/* How long the kernel may answer from its own memory. A client of the library
- * may change the same files, so this bounds how stale a mount can be. */
-#define RK_FUSE_ENTRY_VALID_S	1
-#define RK_FUSE_ATTR_VALID_S	1
+/* Seconds that the kernel may answer from its own memory, as long as nobody
+ * but it changes anything. */
+#define RK_FUSE_VALID_S		1
 
 enum {
 	/* One of them is left free, so that what a successor is sent again
@@ -52,9 +52,12 @@ struct rk__fuse_inbox {
 #define RK_FUSE_BIG_SIZE	(RK_PAGE + RK_FUSE_MAX_WRITE)
 #define RK_FUSE_SMALL_AT	(RK_FUSE_BIG_AT + \
 	RK_FUSE_BIG_SLOTS * RK_FUSE_BIG_SIZE)
+#define RK_FUSE_NOTICES_AT	((RK_FUSE_SMALL_AT + \
+	(RK_FUSE_SLOTS - RK_FUSE_BIG_SLOTS) * RK_FUSE_SMALL + RK_PAGE - 1) \
+	& ~(RK_PAGE - 1ul))
 /* What the supervisor makes family->inbox_fd[] as long as. */
-#define RK_FUSE_INBOX_SIZE	(RK_FUSE_SMALL_AT + \
-	(RK_FUSE_SLOTS - RK_FUSE_BIG_SLOTS) * RK_FUSE_SMALL)
+#define RK_FUSE_INBOX_SIZE	(RK_FUSE_NOTICES_AT + 2 * RK_PAGE)
+_Static_assert(sizeof(struct rk__notices) <= 2 * RK_PAGE, "room of notices");
 
 struct rk__fuse;
 
@@ -99,8 +102,9 @@ enum rk__fuse_taken {
 	RK_FUSE_ENDED,			/* unmounted or aborted */
 };
 
-/* FOPEN_* of an answer that opens a file. */
-uint32_t rk__fuse_open_flags(void);
+/* Seconds that the kernel may believe what it is told of names and attributes:
+ * none from when the first client of the library came. */
+uint32_t rk__fuse_valid(void);
 
 struct rk__fuse *rk__fuse_of(uint32_t mount);
 /* Slot i, made ready at its first use: most are never touched. */
@@ -162,6 +166,8 @@ int rk__fuse_enter(struct rk__fuse_call *c, const struct rk_stat *st,
 		   struct fuse_entry_out *e);
 void rk__fuse_attr(const struct rk_stat *st, struct fuse_attr *a);
 uint32_t rk__fuse_rdev(uint64_t dev);
+/* How the kernel names a vnode. */
+uint64_t rk__fuse_nodeid(uint32_t vnode);
 /* 0: names no file that this mount gave out. */
 uint32_t rk__fuse_vnode(uint32_t mount, uint64_t nodeid);
 

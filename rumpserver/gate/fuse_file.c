@@ -13,19 +13,13 @@
 
 /* --- opening and closing --------------------------------------------------------- */
 
-/* What the kernel has in its cache is right for as long as all changes come
- * through it. Once a client of the library was there, a file is read anew at
- * each open: from close to open, both doors see the same. */
-uint32_t rk__fuse_open_flags(void)
-{
-	return rk__core->proc_brk == 0 ? FOPEN_KEEP_CACHE : 0;
-}
-
+/* What the kernel has in its cache is right: it hears of what changes (see
+ * notice.h). */
 int rk__fuse_open(struct rk__fuse_call *c)
 {
 	struct fuse_open_out *out = c->out;
 
-	*out = (struct fuse_open_out){ .open_flags = rk__fuse_open_flags() };
+	*out = (struct fuse_open_out){ .open_flags = FOPEN_KEEP_CACHE };
 	return sizeof *out;
 }
 

@@ -31,7 +31,7 @@ static int give_attr(struct rk__fuse_call *c, const struct rk_stat *st)
 {
 	struct fuse_attr_out *out = c->out;
 
-	*out = (struct fuse_attr_out){ .attr_valid = RK_FUSE_ATTR_VALID_S };
+	*out = (struct fuse_attr_out){ .attr_valid = rk__fuse_valid() };
 	rk__fuse_attr(st, &out->attr);
 	return sizeof *out;
 }
@@ -58,7 +58,7 @@ int rk__fuse_statx(struct rk__fuse_call *c)
 	if (r < 0)
 		return r;
 	*out = (struct rk__fuse_statx_out){
-		.attr_valid = RK_FUSE_ATTR_VALID_S,
+		.attr_valid = rk__fuse_valid(),
 		.stat = {
 			.mask = STATX_BASIC_STATS | STATX_BTIME,
 			.blksize = st.blksize,
@@ -190,7 +190,7 @@ int rk__fuse_lookup(struct rk__fuse_call *c)
 
 	if (r == -ENOENT) {
 		*out = (struct fuse_entry_out){
-			.entry_valid = RK_FUSE_ENTRY_VALID_S,
+			.entry_valid = rk__fuse_valid(),
 		};
 		return sizeof *out;
 	}
@@ -307,7 +307,7 @@ int rk__fuse_create(struct rk__fuse_call *c)
 	if (r < 0)
 		return r;
 	out->open = (struct fuse_open_out){
-		.open_flags = rk__fuse_open_flags(),
+		.open_flags = FOPEN_KEEP_CACHE,
 	};
 	return sizeof *out;
 }

@@ -93,6 +93,20 @@ uint32_t rk__fuse_vnode(uint32_t mount, uint64_t nodeid)
 	return index;
 }
 
+uint64_t rk__fuse_nodeid(uint32_t vnode)
+{
+	const struct rk__vnode *v = rk__vnode(vnode);
+
+	if (vnode == rk__core->mount[v->mount].root_vnode)
+		return FUSE_ROOT_ID;
+	return (uint64_t)v->generation << 32 | NODE_BIT | vnode;
+}
+
+uint32_t rk__fuse_valid(void)
+{
+	return rk__core->proc_brk == 0 ? RK_FUSE_VALID_S : 0;
+}
+
 void rk__fuse_attr(const struct rk_stat *st, struct fuse_attr *a)
 {
 	*a = (struct fuse_attr){
@@ -119,21 +133,17 @@ int rk__fuse_enter(struct rk__fuse_call *c, const struct rk_stat *st,
 {
 	struct rk__node n = { .mount = c->mount, .ino = st->ino };
 	uint32_t index = rk__vnode_get(n);
-	uint64_t generation;
 
 	if (!index)
 		return -ENFILE;
-	generation = rk__vnode(index)->generation;
 	*e = (struct fuse_entry_out){
-		.nodeid = generation << 32 | NODE_BIT | index,
-		.generation = generation,
-		.entry_valid = RK_FUSE_ENTRY_VALID_S,
-		.attr_valid = RK_FUSE_ATTR_VALID_S,
+		.nodeid = rk__fuse_nodeid(index),
+		.generation = rk__vnode(index)->generation,
+		.entry_valid = rk__fuse_valid(),
+		.attr_valid = rk__fuse_valid(),
 	};
 	rk__fuse_attr(st, &e->attr);
-	if (index == rk__core->mount[c->mount].root_vnode)
-		e->nodeid = FUSE_ROOT_ID;
-	else
+	if (e->nodeid != FUSE_ROOT_ID)
 		rk__vnode_hold_lookup(index);
 	return sizeof *e;
 }
@@ -216,8 +226,11 @@ enum rk__outcome rk__fuse_exec(struct rk__handle *h)
 		.room = s->buffer ? RK_FUSE_MAX_WRITE : RK_FUSE_OUT_SMALL,
 		.outcome = RK_DONE,
 	};
-	int r = run(&c, op);
+	int r;
 
+	rk__notice_own(true);
+	r = run(&c, op);
+	rk__notice_own(false);
 	if (c.outcome != RK_DONE)
 		return c.outcome;
 	h->result = r < 0 ? r : 0;

@@ -37,6 +37,7 @@ enum {
 	LOOK_EVERY = 256,	/* polls of busy channels between looks at epoll */
 	SKIP_MAX = 8,		/* 2^n sleeps without polling before each */
 	FORGETS_WAIT_MS = 5,
+	HELD_WAIT_MS = 1000,
 };
 
 static struct {
@@ -135,6 +136,7 @@ _Noreturn static void stop(void)
 
 	loop.stopping = true;
 	rk__fuse_settle();
+	rk__serve_held(true);
 	rk__channel_refuse_all(-ESHUTDOWN);
 	while (rk__vnode_reclaim_some())
 		rk__serve_flush();
@@ -417,7 +419,8 @@ static void sleep_until_ready(void)
 
 	if (!rk__channel_sleep())
 		return;
-	any = rk__loop_dispatch(rk__fuse_forgets_wait() ? FORGETS_WAIT_MS : -1);
+	any = rk__loop_dispatch(rk__fuse_forgets_wait() ? FORGETS_WAIT_MS :
+				rk__serve_held(false) ? HELD_WAIT_MS : -1);
 	if (any)
 		loop.spin.look_every = 1;
 	else

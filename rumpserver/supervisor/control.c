@@ -244,6 +244,7 @@ static int attach(struct rk__client *c, const struct rk_hello *h)
 	if (e < 0)
 		return e;
 	c->attached = true;
+	rk__notifiers_start(s);
 	c->kind = h->kind;
 	s->control.channel[m->number] = c;
 	s->control.n_channels++;

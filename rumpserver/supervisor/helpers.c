@@ -17,6 +17,7 @@
 enum {
 	KEEPER_PATIENCE = 4,		/* deaths without progress, at once */
 	KEEPER_LIMIT = 20,
+	NOTIFIER_LIMIT = 100,		/* then files are only right when reopened */
 };
 
 extern char **environ;
@@ -101,6 +102,38 @@ pid_t rk__helpers_spawn(struct rk__supervisor *s, enum rk__spawn_kind kind,
 		return pid;
 	promote(s);
 	return rk__zygote_spawn(&s->zygote, kind, generation, first, fd);
+}
+
+/* --- notifiers -------------------------------------------------------------- */
+
+static void start_notifier(struct rk__notifier *n);
+
+static void notifier_ended(void *ctx, int status)
+{
+	struct rk__notifier *n = ctx;
+
+	n->child = NULL;
+	if (n->s->stage < RK_STAGE_FAILED && ++n->deaths < NOTIFIER_LIMIT)
+		start_notifier(n);
+}
+
+static void start_notifier(struct rk__notifier *n)
+{
+	uint32_t mount = (uint32_t)(n - n->s->notifier);
+	pid_t pid = rk__helpers_spawn(n->s, RK_SPAWN_NOTIFIER, mount, false,
+				      n->s->fuse_fd[mount]);
+
+	if (pid > 0)
+		n->child = rk__child_watch(n->s, pid, notifier_ended, n);
+}
+
+void rk__notifiers_start(struct rk__supervisor *s)
+{
+	for (uint32_t i = 0; i < s->config.n_mounts; i++) {
+		s->notifier[i].s = s;
+		if (s->fuse_fd[i] >= 0 && !s->notifier[i].child)
+			start_notifier(&s->notifier[i]);
+	}
 }
 
 /* --- keeper ---------------------------------------------------------------- */

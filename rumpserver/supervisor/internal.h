@@ -75,6 +75,9 @@ int rk__helpers_start(struct rk__supervisor *s, char *error);
 pid_t rk__helpers_spawn(struct rk__supervisor *s, enum rk__spawn_kind kind,
 			uint32_t generation, bool first, int fd);
 int rk__keeper_start(struct rk__supervisor *s, bool replay);
+/* One for each mount of the kernel's, as soon as somebody else changes files
+ * behind its back: the first client of the library. */
+void rk__notifiers_start(struct rk__supervisor *s);
 /* Runs e2fsck on the image of the mount that asked; RK_EVENT_RECOVERED. */
 void rk__recover_start(struct rk__supervisor *s);
 
@@ -144,6 +147,11 @@ struct rk__supervisor {
 	struct rk__zygote zygote, spare;
 	struct rk__child *zygote_child, *spare_child;
 	struct rk__child *keeper;
+	struct rk__notifier {
+		struct rk__supervisor *s;
+		struct rk__child *child;
+		uint32_t deaths;
+	} notifier[RK_MOUNTS_MAX];
 	struct rk__child *program;	/* rk__supervisor_watch */
 	struct {
 		uv_poll_t poll;

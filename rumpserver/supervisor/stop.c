@@ -141,6 +141,8 @@ static void end_processes(struct rk__supervisor *s)
 		rk__child_kill(s->active->child, SIGKILL);
 	if (s->standby)
 		rk__child_kill(s->standby->child, SIGKILL);
+	for (uint32_t i = 0; i < s->config.n_mounts; i++)
+		rk__child_kill(s->notifier[i].child, SIGKILL);
 	rk__child_kill(s->keeper, SIGKILL);
 	rk__child_kill(s->spare_child, SIGKILL);
 	rk__child_kill(s->zygote_child, SIGKILL);

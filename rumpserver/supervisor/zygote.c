@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include "core/core.h"
+#include "gate/notice.h"
 #include "keeper/keeper.h"
 #include "supervisor/loader.h"
 #include "supervisor/message.h"
@@ -80,6 +81,12 @@ static pid_t fork_sibling(void)
 	return pid < 0 ? -errno : pid;
 }
 
+static const char *const names[] = {
+	[RK_SPAWN_SERVER] = "rumpserver",
+	[RK_SPAWN_KEEPER] = "rump-keeper",
+	[RK_SPAWN_NOTIFIER] = "rump-notifier",
+};
+
 static _Noreturn void become(int zygote_fd, const struct order *o, int fd)
 {
 	bool keeper = o->kind == RK_SPAWN_KEEPER;
@@ -88,10 +95,12 @@ static _Noreturn void become(int zygote_fd, const struct order *o, int fd)
 	close(zygote_fd);
 	bind_life();
 	setsid();
-	prctl(PR_SET_NAME, keeper ? "rump-keeper" : "rumpserver");
+	prctl(PR_SET_NAME, names[o->kind]);
 	f = rk__views_keep(views, keeper);
 	if (keeper)
 		rk__keeper_run(f, o->first, fd);
+	if (o->kind == RK_SPAWN_NOTIFIER)
+		rk__notifier_run(f, o->generation, fd);
 	rk__server_run((struct rk__family *)f, fd, o->generation, o->first);
 }
 

@@ -20,7 +20,12 @@ struct rk__zygote {
 	int fd;
 };
 
-enum rk__spawn_kind { RK_SPAWN_SERVER, RK_SPAWN_KEEPER, RK_SPAWN_SPARE };
+enum rk__spawn_kind {
+	RK_SPAWN_SERVER,
+	RK_SPAWN_KEEPER,
+	RK_SPAWN_SPARE,
+	RK_SPAWN_NOTIFIER,		/* `generation`: of which mount */
+};
 
 /*
  * Forks the zygote and waits until the drivers are loaded. The caller must be

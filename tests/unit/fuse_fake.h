@@ -288,6 +288,11 @@ uint32_t rk__vnode_get(struct rk__node n)
 	return (uint32_t)n.ino;
 }
 
+uint32_t rk__vnode_find(struct rk__node n)
+{
+	return rk__core->vnode[n.ino].used ? (uint32_t)n.ino : 0;
+}
+
 struct rk__vnode *rk__vnode(uint32_t index)
 {
 	struct rk__vnode *v = &rk__core->vnode[index];

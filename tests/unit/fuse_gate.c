@@ -43,7 +43,7 @@ Test(fuse, negative_lookup_is_cached)
 	cr_assert_eq(fake_call(FUSE_LOOKUP, FUSE_ROOT_ID, NULL, 0, "none", 5,
 			       &answer), 0);
 	cr_assert_eq(e->nodeid, 0);
-	cr_assert_eq(e->entry_valid, RK_FUSE_ENTRY_VALID_S);
+	cr_assert_eq(e->entry_valid, RK_FUSE_VALID_S);
 }
 
 Test(fuse, forgets_go_with_the_next_commit)

@@ -165,7 +165,7 @@ static void post(struct rk__handle *h)
 	say("p%d=%d ", (int)h->id, (int)h->result);
 }
 
-static const struct rk__gate_ops gate = { "test", exec, post };
+static const struct rk__gate_ops gate = { "test", false, exec, post };
 
 static struct request request(uint64_t id, enum kind kind)
 {
