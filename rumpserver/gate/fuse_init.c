@@ -3,7 +3,8 @@
  * mount: the servers behind it come and go without the kernel's knowing.
  *
  * Not asked for, and why: ATOMIC_O_TRUNC (a truncation may take stages),
- * WRITEBACK_CACHE (what write(2) was told would be known to the kernel only),
+ * WRITEBACK_CACHE unless the mount wants it (what write(2) was told is known to
+ * the kernel only then, until it flushes: clients of the library do not see it),
  * POSIX_ACL (default_permissions goes by the mode), DONT_MASK.
  */
 #include <errno.h>
@@ -45,7 +46,7 @@ static int read_init(int fd, struct init_request *q)
 	return 0;
 }
 
-int rk__fuse_init(int fd, bool read_only, uint64_t *ret_flags)
+int rk__fuse_init(int fd, bool writeback, uint64_t *ret_flags)
 {
 	struct {
 		struct fuse_out_header head;
@@ -55,13 +56,12 @@ int rk__fuse_init(int fd, bool read_only, uint64_t *ret_flags)
 	uint64_t offered, flags;
 	int r = read_init(fd, &q);
 
-	(void)read_only;	/* the kernel keeps writers of such mounts out */
 	if (r < 0)
 		return r;
 	offered = q.in.flags;
 	if (offered & FUSE_INIT_EXT)
 		offered |= (uint64_t)q.in.flags2 << 32;
-	flags = offered & WANTED;
+	flags = offered & (WANTED | (writeback ? FUSE_WRITEBACK_CACHE : 0));
 	a.head = (struct fuse_out_header){
 		.len = sizeof a,
 		.unique = q.head.unique,

@@ -51,8 +51,9 @@ bool rk__fuse_forgets_wait(void);
 void rk__fuse_settle(void);
 
 /* The supervisor's part: reads INIT from fd, answers it once. Blocks until
- * INIT is there (it is, right after mount(2)). *ret_flags: what was agreed. */
-int rk__fuse_init(int fd, bool read_only, uint64_t *ret_flags);
+ * INIT is there (it is, right after mount(2)). writeback: the kernel may keep
+ * what was written, and be told later. *ret_flags: what was agreed. */
+int rk__fuse_init(int fd, bool writeback, uint64_t *ret_flags);
 
 /* --- channels and sockets of the library ---------------------------------- */
 

@@ -99,6 +99,8 @@ struct rk__mount_spec {
 	char source[4096];		/* for messages only: the server opens nothing */
 	char options[1024];		/* comma-separated, for the driver */
 	bool read_only;
+	bool writeback;			/* the kernel keeps what was written */
+	bool stay;			/* the server neither follows nor polls */
 };
 
 struct rk__device {

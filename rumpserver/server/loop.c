@@ -48,6 +48,7 @@ static struct {
 	bool stopping;
 	/* Polling before it sleeps, as long as that pays. */
 	struct {
+		bool off;
 		unsigned missed;	/* times in a row that nothing came */
 		unsigned skip;		/* sleeps until the next try */
 		unsigned look_every;
@@ -385,6 +386,8 @@ static bool spin(void)
 {
 	uint64_t end;
 
+	if (loop.spin.off)
+		return false;
 	if (loop.spin.skip) {
 		loop.spin.skip--;
 		return false;
@@ -444,6 +447,14 @@ _Noreturn static void serve(void)
 	}
 }
 
+static bool stays(const struct rk__family *f)
+{
+	for (unsigned i = 0; i < f->n_mounts; i++)
+		if (f->mount[i].stay)
+			return true;
+	return false;
+}
+
 _Noreturn void rk__server_run(struct rk__family *f, int control,
 			      uint32_t generation, bool first)
 {
@@ -453,7 +464,8 @@ _Noreturn void rk__server_run(struct rk__family *f, int control,
 	loop.family = f;
 	loop.control = control;
 	loop.generation = generation;
-	rk__place_start(true);
+	loop.spin.off = stays(f);
+	rk__place_start(!loop.spin.off);
 	loop.dirty_max = dirty_max();
 	rk__crash_board = f->board;
 	rk__faults_install(f->board);

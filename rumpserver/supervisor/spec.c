@@ -30,14 +30,35 @@ static int copy(char *to, size_t size, const char *from, size_t len)
 	return 0;
 }
 
+/* Options that are ours, not the driver's. */
+static bool take_option(struct rk__mount_spec *m, const char *name, size_t len)
+{
+	const struct {
+		const char *name;
+		bool *flag, value;
+	} ours[] = {
+		{ "ro", &m->read_only, true },
+		{ "rw", &m->read_only, false },
+		{ "writeback", &m->writeback, true },
+		{ "stay", &m->stay, true },
+	};
+
+	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+		if (strlen(ours[i].name) != len ||
+		    memcmp(ours[i].name, name, len) != 0)
+			continue;
+		*ours[i].flag = ours[i].value;
+		return true;
+	}
+	return false;
+}
+
 static int add_option(struct rk__mount_spec *m, const char *name, size_t len)
 {
 	size_t used = strlen(m->options);
 
-	if (len == 2 && (!memcmp(name, "ro", 2) || !memcmp(name, "rw", 2))) {
-		m->read_only = name[1] == 'o';
+	if (take_option(m, name, len))
 		return 0;
-	}
 	if (used + len + 2 > sizeof m->options)
 		return -ENAMETOOLONG;
 	if (used)
@@ -88,7 +109,7 @@ int rk__spec_source(const char *text, struct rk__mount_spec *ret, char *error)
 	if (e < 0)
 		return refuse(error, "the path of the source is too long");
 	ret->options[0] = 0;
-	ret->read_only = false;
+	ret->read_only = ret->writeback = ret->stay = false;
 	return source[len] ? add_options(ret, source + len + 1, error) : 0;
 }
 

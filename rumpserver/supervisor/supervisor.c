@@ -359,7 +359,7 @@ int rk__supervisor_fuse(struct rk__supervisor *s, uint32_t mount, int fd,
 {
 	struct rk__message m = { .type = RK_MSG_FUSE, .number = mount };
 	const char *no_resend = getenv("RUMP_NO_RESEND");
-	int e = rk__fuse_init(fd, s->config.mount[mount].read_only, &m.a);
+	int e = rk__fuse_init(fd, s->config.mount[mount].writeback, &m.a);
 
 	if (e < 0) {
 		snprintf(error, RK_SERVER_ERROR_LEN,
