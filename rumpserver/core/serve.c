@@ -188,14 +188,19 @@ static void reply_of(const struct rk__handle *h, struct rk__reply *ret)
 	};
 }
 
+static unsigned collect_held(struct rk__reply *replies)
+{
+	for (unsigned i = 0; i < serve.n_held; i++)
+		reply_of(serve.held[i], &replies[i]);
+	return serve.n_held;
+}
+
 /* Only answers of requests that changed something need to outlive us: the
  * others are run again by a successor. */
 static unsigned collect_replies(struct rk__reply *replies)
 {
-	unsigned n = 0;
+	unsigned n = collect_held(replies);
 
-	for (unsigned i = 0; i < serve.n_held; i++)
-		reply_of(serve.held[i], &replies[n++]);
 	for (unsigned i = 0; i < serve.n_queued; i++)
 		if (serve.queue[i]->replied)
 			reply_of(serve.queue[i], &replies[n++]);
@@ -270,6 +275,8 @@ static void tell_flush_waiters(uint64_t seq)
 
 static void commit_flush_point(void)
 {
+	struct rk__reply held[HELD_MAX];
+
 	serve.flush_wanted = false;
 	if (serve.flush_point != rk__committed_seq()) {
 		int r = rk__vfs_sync_all();
@@ -282,7 +289,8 @@ static void commit_flush_point(void)
 			rk__wake(&flush_key);
 			return;
 		}
-		rk__commit(NULL, 0, RK_RECORD_FLUSH, &serve.flush_point);
+		rk__commit(held, collect_held(held), RK_RECORD_FLUSH,
+			   &serve.flush_point);
 	}
 	tell_flush_waiters(serve.flush_point);
 }

@@ -77,7 +77,14 @@ void row_create(const char *mount, const char *native, const char *fuse2fs);
 void row_sequential(const char *mount, const char *native,
 		    const char *fuse2fs);
 void row_commit(void);
+void row_uncached(const char *mount, const char *fuse2fs, const char *kind);
+void row_survival(const char *mount, const char *fragile);
+void row_many(const char *mount, const char *native, const char *fuse2fs);
 void row_kill(const char *name, unsigned clients, unsigned files);
+void row_kill_mount(const char *mount);
+/* Kills servers and takes the time until ask() has an answer. */
+void measure_kills(const char *name, int (*ask)(void *), void *arg,
+		   const char *what);
 void row_memory(void);
 /* Started by `rump-bench start`. */
 void row_first(void);

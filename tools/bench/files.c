@@ -105,7 +105,8 @@ static void clean(const char *dir)
 
 void row_sequential(const char *mount, const char *native, const char *fuse2fs)
 {
-	unsigned n = (bench.quick ? 4u << 20 : 256u << 20) / PIECE;
+	unsigned n = (bench.quick ? 4u << 20 : 1u << 30) / PIECE;
+	unsigned rounds = bench.rounds < 3 ? bench.rounds : 3;
 	const char *dir[] = { fuse2fs, native, mount };
 	const char *name[] = { "fuse2fs", "native", "rump" };
 	double v[3][3][ROUNDS_MAX];
@@ -113,7 +114,7 @@ void row_sequential(const char *mount, const char *native, const char *fuse2fs)
 	place(0, 0);
 	if (strcmp(mount, "-") != 0)
 		place_server(two_cores() ? 1 : 0);
-	for (unsigned r = 0; r < bench.rounds; r++)
+	for (unsigned r = 0; r < rounds; r++)
 		for (unsigned i = 0; i < 3; i++) {
 			unsigned s = (i + r) % 3;
 			uint64_t start = now_ns(), middle;
@@ -136,10 +137,10 @@ void row_sequential(const char *mount, const char *native, const char *fuse2fs)
 		if (s == 1)
 			note = "ext4; core 0";
 		print_values("sequential_write", name[s], v[s][0],
-			     bench.rounds, "ns", note);
+			     rounds, "ns", note);
 		print_values("sequential_read", name[s], v[s][1],
-			     bench.rounds, "ns", note);
-		print_values("sequential", name[s], v[s][2], bench.rounds,
+			     rounds, "ns", note);
+		print_values("sequential", name[s], v[s][2], rounds,
 			     "ns", note);
 	}
 }

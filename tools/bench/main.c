@@ -60,6 +60,14 @@ static void run_row(int n, char **a)
 		row_create(a[1], a[2], a[3]);
 	else if (!strcmp(a[0], "sequential") && n == 4)
 		row_sequential(a[1], a[2], a[3]);
+	else if (!strcmp(a[0], "uncached") && n == 4)
+		row_uncached(a[1], a[2], a[3]);
+	else if (!strcmp(a[0], "survival") && n == 3)
+		row_survival(a[1], a[2]);
+	else if (!strcmp(a[0], "many") && n == 4)
+		row_many(a[1], a[2], a[3]);
+	else if (!strcmp(a[0], "kill_mount") && n == 2)
+		row_kill_mount(a[1]);
 	else if (!strcmp(a[0], "kill") && n == 4)
 		row_kill(a[1], (unsigned)atoi(a[2]), (unsigned)atoi(a[3]));
 	else if (!strcmp(a[0], "first"))

@@ -60,7 +60,7 @@ static void wait_for_standby(struct rk_status *s)
 	get_status(s);
 }
 
-static double one_kill(struct rk_client *c, const struct board *board)
+static double one_kill(int (*ask)(void *), void *arg, const struct board *board)
 {
 	struct rk__board b;
 	struct rk_status s;
@@ -75,7 +75,7 @@ static double one_kill(struct rk_client *c, const struct board *board)
 		die("kill", errno);
 	/* The one that dies may still answer some. */
 	do {
-		must(rk_null(c), "null");
+		must(ask(arg), "an answer");
 		board_read(board, &b);
 	} while (b.generation == before);
 	return (double)(now_ns() - start);
@@ -102,29 +102,42 @@ static struct rk_client *many(unsigned clients, unsigned files)
 	return c;
 }
 
-void row_kill(const char *name, unsigned clients, unsigned files)
+void measure_kills(const char *name, int (*ask)(void *), void *arg,
+		   const char *what)
 {
 	unsigned n = bench.quick ? KILLS_QUICK : KILLS;
-	struct rk_client *c = many(clients, files);
 	static double v[KILLS];
 	struct rk_status s;
 	struct board board;
-	char note[160];
+	char note[256];
 
 	get_status(&s);
 	board_open((pid_t)s.supervisor, &board);
-	must(rk_null(c), "null");
+	must(ask(arg), "an answer");
 	for (unsigned i = 0; i < n; i++)
-		v[i] = one_kill(c, &board);
+		v[i] = one_kill(ask, arg, &board);
 	sort_values(v, n);
-	snprintf(note, sizeof(note), "%u kills, %u clients, %u files, %.1f MiB "
-		 "of RM; client and servers not placed", n, clients, files,
+	snprintf(note, sizeof(note), "%u kills, %s, %.1f MiB of RM; client "
+		 "and servers not placed", n, what,
 		 memory_in_use((pid_t)s.supervisor) / 1048576);
 	printf("%s|p50|%.6g|%.6g|%.6g|ns|%s\n", name, percentile(v, n, 0.5),
 	       v[0], v[n - 1], note);
 	printf("%s|p99|%.6g|%.6g|%.6g|ns|%s\n", name, percentile(v, n, 0.99),
 	       v[0], v[n - 1], note);
 	fflush(stdout);
+}
+
+static int ask_null(void *arg)
+{
+	return (int)rk_null(arg);
+}
+
+void row_kill(const char *name, unsigned clients, unsigned files)
+{
+	char what[64];
+
+	snprintf(what, sizeof(what), "%u clients, %u files", clients, files);
+	measure_kills(name, ask_null, many(clients, files), what);
 }
 
 /* --- memory and start ---------------------------------------------------- */
