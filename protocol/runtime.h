@@ -1,8 +1,9 @@
 /*
  * runtime.h - where the sockets of servers are: one rule for both sides.
  *
- * root: /run/rump. Others: $XDG_RUNTIME_DIR/rump, or /tmp/rump-UID where that
- * is not set. A server's socket is NAME.sock in it.
+ * root: /run/rump. Others, and the root of a user namespace, who may not write
+ * there: $XDG_RUNTIME_DIR/rump, or /tmp/rump-UID where that is not set. A
+ * server's socket is NAME.sock in it.
  */
 #ifndef RK_RUNTIME_H
 #define RK_RUNTIME_H
@@ -20,7 +21,7 @@ static inline int rk_runtime_dir(char *ret, size_t size)
 	const char *xdg = getenv("XDG_RUNTIME_DIR");
 	int n;
 
-	if (geteuid() == 0)
+	if (geteuid() == 0 && access("/run", W_OK) == 0)
 		n = snprintf(ret, size, "/run/rump");
 	else if (xdg && xdg[0] == '/')
 		n = snprintf(ret, size, "%s/rump", xdg);

@@ -485,6 +485,13 @@ void rk__control_drop_all(struct rk__supervisor *s)
 	}
 }
 
+void rk__control_unlink(struct rk__supervisor *s)
+{
+	if (s->control.path[0])
+		unlink(s->control.path);
+	s->control.path[0] = 0;
+}
+
 void rk__control_close(struct rk__supervisor *s)
 {
 	while (s->control.clients)
@@ -493,7 +500,5 @@ void rk__control_close(struct rk__supervisor *s)
 		uv_close((uv_handle_t *)&s->control.poll, NULL);
 	s->control.open = false;
 	close_fd(&s->control.fd);
-	if (s->control.path[0])
-		unlink(s->control.path);
-	s->control.path[0] = 0;
+	rk__control_unlink(s);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include "gate/fuse.h"
@@ -225,6 +226,15 @@ const struct rk__family *rk__views_keep(struct rk__views *v, bool keeper)
 	else
 		close_other(&v->server, &v->keeper);
 	return keeper ? &v->keeper : &v->server;
+}
+
+void rk__views_unlock(struct rk__views *v)
+{
+	/* the lock is of the description that the keeper writes by, or, of a
+	 * read-only image, the server's */
+	for (unsigned i = 0; i < v->keeper.n_mounts; i++)
+		flock(v->keeper.device[i].fd >= 0 ? v->keeper.device[i].fd :
+		      v->server.device[i].fd, LOCK_UN);
 }
 
 void rk__views_finish(struct rk__views *v)

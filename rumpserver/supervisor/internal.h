@@ -91,6 +91,7 @@ void rk__timers_ready(struct rk__supervisor *s);	/* one serves again */
 
 int rk__control_open(struct rk__supervisor *s, char *error);
 int rk__control_listen(struct rk__supervisor *s);	/* accept from now on */
+void rk__control_unlink(struct rk__supervisor *s);	/* its name is free */
 void rk__control_close(struct rk__supervisor *s);
 /* Closes every client's connection. */
 void rk__control_drop_all(struct rk__supervisor *s);
@@ -169,6 +170,10 @@ struct rk__supervisor {
 	struct {
 		uint64_t value, since_ns;
 	} progress;
+	struct {
+		uv_poll_t poll;
+		int fd;			/* /proc/self/mountinfo, -1: none */
+	} mountinfo;
 	struct {
 		uv_poll_t poll;
 		int fd;			/* timerfd, -1: off */

@@ -42,6 +42,8 @@ void rk__image_close(struct rk__image *image);
 int rk__views_init(const struct rk__config *config, struct rk__views *ret,
 		   struct rk__image *image, char *error);
 void rk__views_finish(struct rk__views *v);
+/* Lets go of the images' locks, whoever still has their descriptors. */
+void rk__views_unlock(struct rk__views *v);
 
 /* In a fresh child: closes what only the other view holds. */
 const struct rk__family *rk__views_keep(struct rk__views *v, bool keeper);

@@ -63,17 +63,54 @@ static int open_device(char *error)
 	return fail(error, -errno, "/dev/fuse: %s", strerror(errno));
 }
 
-static int mount_directly(int fd, const char *dir, const char *source,
-			  bool read_only, bool allow_other)
+static int mount_directly(int fd, const char *dir,
+			  const struct rk__mount_how *how)
 {
-	unsigned long flags = MS_NOSUID | MS_NODEV | (read_only ? MS_RDONLY : 0);
 	char options[256];
 
 	snprintf(options, sizeof options,
 		 "fd=%d,rootmode=40000,user_id=%u,group_id=%u,"
 		 "default_permissions%s", fd, (unsigned)geteuid(),
-		 (unsigned)getegid(), allow_other ? ",allow_other" : "");
-	return mount(source, dir, "fuse.rump", flags, options) < 0 ? -errno : 0;
+		 (unsigned)getegid(), how->allow_other ? ",allow_other" : "");
+	return mount(how->source, dir, "fuse.rump", how->flags, options) < 0 ?
+	       -errno : 0;
+}
+
+/* --- words for flags ---------------------------------------------------------- */
+
+static const struct {
+	const char *word, *opposite;
+	unsigned long flag;
+} flag_word[] = {
+	{ "ro", "rw", MS_RDONLY }, { "nosuid", "suid", MS_NOSUID },
+	{ "nodev", "dev", MS_NODEV }, { "noexec", "exec", MS_NOEXEC },
+	{ "sync", "async", MS_SYNCHRONOUS }, { "dirsync", "", MS_DIRSYNC },
+	{ "noatime", "atime", MS_NOATIME },
+	{ "nodiratime", "diratime", MS_NODIRATIME },
+	{ "relatime", "norelatime", MS_RELATIME },
+	{ "strictatime", "nostrictatime", MS_STRICTATIME },
+	{ "lazytime", "nolazytime", MS_LAZYTIME },
+};
+
+enum { FLAG_WORDS = sizeof flag_word / sizeof *flag_word };
+
+static bool same_word(const char *word, size_t len, const char *to)
+{
+	return len && strlen(to) == len && memcmp(word, to, len) == 0;
+}
+
+bool rk__mount_flag(const char *word, size_t len, unsigned long *flags)
+{
+	for (size_t i = 0; i < FLAG_WORDS; i++) {
+		if (same_word(word, len, flag_word[i].word))
+			*flags |= flag_word[i].flag;
+		else if (same_word(word, len, flag_word[i].opposite))
+			*flags &= ~flag_word[i].flag;
+		else
+			continue;
+		return true;
+	}
+	return false;
 }
 
 /* --- fusermount3 -------------------------------------------------------------- */
@@ -138,14 +175,18 @@ static int receive_fd(int socket)
 }
 
 /* A comma in a name would end the option. */
-static void helper_options(char *o, const char *source, bool read_only,
-			   bool allow_other)
+static void helper_options(char *o, const struct rk__mount_how *how)
 {
-	size_t n = (size_t)snprintf(o, OPTIONS_MAX, "%s,nosuid,nodev,"
-				    "default_permissions,subtype=rump%s,fsname=",
-				    read_only ? "ro" : "rw",
-				    allow_other ? ",allow_other" : "");
+	const char *source = how->source;
+	size_t n = (size_t)snprintf(o, OPTIONS_MAX, "default_permissions,"
+				    "subtype=rump%s", how->allow_other ?
+				    ",allow_other" : "");
 
+	for (size_t i = 0; i < FLAG_WORDS; i++)
+		if (how->flags & flag_word[i].flag)
+			n += (size_t)snprintf(o + n, OPTIONS_MAX - n, ",%s",
+					      flag_word[i].word);
+	n += (size_t)snprintf(o + n, OPTIONS_MAX - n, ",fsname=");
 	for (; *source && n + 3 < OPTIONS_MAX; source++) {
 		if (*source == ',' || *source == '\\')
 			o[n++] = '\\';
@@ -165,15 +206,15 @@ static int helper_failed(int r, const char *said, const char *dir, char *error)
 	return fail(error, r < 0 ? r : -EPERM, "fusermount3 failed on %s", dir);
 }
 
-static int mount_by_helper(const char *dir, const char *source, bool read_only,
-			   bool allow_other, char *error)
+static int mount_by_helper(const char *dir, const struct rk__mount_how *how,
+			   char *error)
 {
 	char said[RK_SERVER_ERROR_LEN] = "", options[OPTIONS_MAX];
 	char *argv[] = { "fusermount3", "-o", options, "--",
 			 (char *)(uintptr_t)dir, NULL };
 	int sv[2], r, fd;
 
-	helper_options(options, source, read_only, allow_other);
+	helper_options(options, how);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
 		return fail(error, -errno, "socketpair: %s", strerror(errno));
 	setenv("_FUSE_COMMFD", "3", 1);
@@ -189,8 +230,8 @@ static int mount_by_helper(const char *dir, const char *source, bool read_only,
 
 /* --- what the others call ------------------------------------------------------ */
 
-int rk__fuse_mount(const char *dir, const char *source, bool read_only,
-		   bool allow_other, int *ret_fd, char *error)
+int rk__fuse_mount(const char *dir, const struct rk__mount_how *how,
+		   int *ret_fd, char *error)
 {
 	int r = check_mount_point(dir, error), fd;
 
@@ -200,8 +241,7 @@ int rk__fuse_mount(const char *dir, const char *source, bool read_only,
 	/* The helper may where we may not. */
 	if (fd < 0 && fd != -EACCES)
 		return fd;
-	r = fd < 0 ? -EPERM :
-		mount_directly(fd, dir, source, read_only, allow_other);
+	r = fd < 0 ? -EPERM : mount_directly(fd, dir, how);
 	if (r == 0) {
 		*ret_fd = fd;
 		return 0;
@@ -213,7 +253,7 @@ int rk__fuse_mount(const char *dir, const char *source, bool read_only,
 	if (r != -EPERM)
 		return fail(error, r, "cannot mount on %s: %s", dir,
 			    strerror(-r));
-	fd = mount_by_helper(dir, source, read_only, allow_other, error);
+	fd = mount_by_helper(dir, how, error);
 	if (fd < 0)
 		return fd;
 	*ret_fd = fd;
@@ -238,4 +278,12 @@ int rk__fuse_unmount(const char *dir, bool lazy, char *error)
 			    strerror(errno));
 	r = run_helper(argv, -1, said, sizeof said);
 	return r ? helper_failed(r, said, dir, error) : 0;
+}
+
+int rk__fuse_abort(const char *dir, char *error)
+{
+	/* the kernel ends the connection before it looks who uses the mount */
+	if (umount2(dir, UMOUNT_NOFOLLOW | MNT_FORCE | MNT_DETACH) == 0)
+		return 0;
+	return rk__fuse_unmount(dir, true, error);
 }

@@ -156,8 +156,10 @@ static void remove_journals(struct rk__supervisor *s)
 {
 	for (uint32_t i = 0; i < s->config.n_mounts; i++)
 		if (s->image[i].journal[0] && (s->clean ||
-		    (s->image[i].journal_new && !s->policy.started)))
+		    (s->image[i].journal_new && !s->policy.started))) {
 			unlink(s->image[i].journal);
+			s->image[i].journal[0] = 0;
+		}
 }
 
 static void close_handle(uv_handle_t *handle, void *arg)
@@ -182,6 +184,8 @@ void rk__supervisor_free(struct rk__supervisor *s)
 		close(s->zygote.fd);
 	if (s->kill.fd >= 0)
 		close(s->kill.fd);
+	if (s->mountinfo.fd >= 0)
+		close(s->mountinfo.fd);
 	if (s->keeper_ready.fd >= 0)
 		close(s->keeper_ready.fd);
 	rk__log_unmap(&s->log);
@@ -234,6 +238,10 @@ int rk__supervisor_stop(struct rk__supervisor *s,
 	if (ret_summary)
 		rk__supervisor_summary(s, ret_summary);
 	end_processes(s);
+	/* whoever is told that it stopped may use image and name at once */
+	remove_journals(s);
+	rk__control_unlink(s);
+	rk__views_unlock(&s->views);
 	rk__control_answer_stop(s, e, e < 0 ? error : NULL);
 	rk__supervisor_free(s);
 	return e;

@@ -270,7 +270,7 @@ static struct rk__supervisor *make(const struct rk__config *config)
 		return NULL;
 	s->config = *config;
 	s->control.fd = s->kill.fd = s->keeper_ready.fd = -1;
-	s->zygote.fd = s->spare.fd = -1;
+	s->zygote.fd = s->spare.fd = s->mountinfo.fd = -1;
 	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++)
 		s->fuse_fd[i] = -1;
 	s->started_s = time(NULL);

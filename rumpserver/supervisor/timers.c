@@ -7,6 +7,7 @@
  * is no op; then the whole phase has a deadline, a longer one.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -76,6 +77,12 @@ static bool mounts_gone(const struct rk__supervisor *s)
 	return gone == n;
 }
 
+static void look_for_mounts(struct rk__supervisor *s)
+{
+	if (s->unmount && s->stage == RK_STAGE_SERVING && mounts_gone(s))
+		rk__supervisor_begin_stop(s, true);
+}
+
 static void tick(uv_timer_t *timer)
 {
 	struct rk__supervisor *s = timer->data;
@@ -85,10 +92,28 @@ static void tick(uv_timer_t *timer)
 	if (s->standby)
 		rk__server_pump(s->standby);
 	look_for_hang(s);
-	if (s->unmount && s->stage == RK_STAGE_SERVING && mounts_gone(s)) {
-		s->unmounted = true;
-		rk__supervisor_begin_stop(s, true);
-	}
+	look_for_mounts(s);
+}
+
+/* The kernel tells of every change to its list of mounts. */
+static void mounts_changed(uv_poll_t *poll, int error, int events)
+{
+	look_for_mounts(poll->data);
+}
+
+static int start_mount_watch(struct rk__supervisor *s)
+{
+	int e;
+
+	s->mountinfo.fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (s->mountinfo.fd < 0)
+		return 0;		/* the tick looks too */
+	e = uv_poll_init(&s->loop, &s->mountinfo.poll, s->mountinfo.fd);
+	if (e < 0)
+		return e;
+	s->mountinfo.poll.data = s;
+	return uv_poll_start(&s->mountinfo.poll, UV_PRIORITIZED,
+			     mounts_changed);
 }
 
 static void flush(uv_timer_t *timer)
@@ -211,7 +236,10 @@ static int start_kills(struct rk__supervisor *s)
 int rk__timers_start(struct rk__supervisor *s)
 {
 	uint64_t every = s->config.deadline_ms / 4;
+	int e = start_mount_watch(s);
 
+	if (e < 0)
+		return e;
 	if (!every || every > TICK_MAX_MS)
 		every = every ? TICK_MAX_MS : 1;
 	uv_timer_start(&s->tick, tick, every, every);

@@ -164,6 +164,11 @@ static int open_device_to_all(void)
 	return 0;
 }
 
+static const struct rk__mount_how how = {
+	.source = "image,with\\odd", .flags = RK_MOUNT_FLAGS,
+	.allow_other = true,
+};
+
 /* A mount in the namespace: INIT is there, and is answered. */
 static int check_mount(uid_t uid)
 {
@@ -179,7 +184,7 @@ static int check_mount(uid_t uid)
 	r = enter(a, NULL);
 	if (r)
 		return r;
-	r = rk__fuse_mount(a, "image,with\\odd", false, true, &fd, error);
+	r = rk__fuse_mount(a, &how, &fd, error);
 	if (r < 0)
 		fprintf(stderr, "%s\n", error);
 	if (r == -ENOENT || r == -ENODEV || r == -EACCES || r == -ENXIO)
@@ -198,9 +203,9 @@ static int check_errors(uid_t uid)
 
 	snprintf(a, sizeof a, "%s/file", dir);
 	WANT(become(uid) == 0);
-	WANT(rk__fuse_mount(a, "x", false, true, &fd, error) == -ENOTDIR);
+	WANT(rk__fuse_mount(a, &how, &fd, error) == -ENOTDIR);
 	WANT(strstr(error, "is not a directory"));
-	WANT(rk__fuse_mount("/rump/none", "x", false, true, &fd, error) ==
+	WANT(rk__fuse_mount("/rump/none", &how, &fd, error) ==
 	     -ENOENT);
 	WANT(strstr(error, "does not exist"));
 	WANT(rk__fuse_unmount(dir, false, error) == -EINVAL);

@@ -89,8 +89,10 @@ static bool try_beside(const char *exe, const char *where, char *ret,
 
 void find_drivers(char *ret, size_t size)
 {
-	/* in a build tree; in an installed one none of these are */
-	static const char *const beside[] = { "../../drivers", "../drivers" };
+	/* in a build tree, and where it was installed or moved to */
+	static const char *const beside[] = {
+		"../../drivers", "../drivers", RUMP_DRIVER_BESIDE,
+	};
 	const char *given = getenv("RUMP_DRIVER_DIR");
 	char exe[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
@@ -145,7 +147,14 @@ int make_absolute(const char *path, char *ret, size_t size)
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
+	const char *self = argc > 0 ? basename(argv[0]) : "";
 
+	if (argc > 0)
+		argv[0] = (char *)self;
+	if (strcmp(self, "mount.fuse.rump") == 0)
+		return cmd_mount_helper(argc, argv);
+	if (strcmp(self, "umount.fuse.rump") == 0)
+		return cmd_umount_helper(argc, argv);
 	if (!*name || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
 	    strcmp(name, "help") == 0) {
 		fputs(help, *name ? stdout : stderr);

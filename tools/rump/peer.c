@@ -7,13 +7,17 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include "rump.h"
 #include "runtime.h"
 
+enum { STATUS_WAIT_S = 5 };		/* a stopped one must not stop us */
+
 int ask_peer(const char *socket_path, enum rk_hello_kind kind,
-	     struct rk_status *ret)
+	     unsigned timeout_s, struct rk_status *ret)
 {
+	struct timeval limit = { .tv_sec = timeout_s };
 	struct rk_hello hello = {
 		.magic = RK_HELLO_MAGIC, .version = RK_PROTOCOL_VERSION,
 		.kind = kind,
@@ -28,6 +32,8 @@ int ask_peer(const char *socket_path, enum rk_hello_kind kind,
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	/* 0: none */
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
 	if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
 	    send(fd, &hello, sizeof hello, MSG_NOSIGNAL) < 0) {
 		e = -errno;
@@ -64,7 +70,8 @@ int for_each_peer(int (*fn)(void *arg, const char *socket_path,
 		if (len <= 5 || strcmp(d->d_name + len - 5, ".sock") != 0)
 			continue;
 		snprintf(path, sizeof path, "%s/%s", dir, d->d_name);
-		if (ask_peer(path, RK_HELLO_STATUS, &status) == 0)
+		if (ask_peer(path, RK_HELLO_STATUS, STATUS_WAIT_S,
+			     &status) == 0)
 			r = fn(arg, path, &status);
 	}
 	if (dp)

@@ -109,10 +109,15 @@ static void make_mounts(int fd, const struct rk__config *c)
 	answer(fd, e, error, -1);
 	for (uint32_t i = 0; i < c->n_mounts && !e; i++) {
 		const struct rk__mount_spec *m = &c->mount[i];
+		struct rk__mount_how how = {
+			.source = m->source,
+			.flags = RK_MOUNT_FLAGS |
+				 (m->read_only ? MS_RDONLY : 0),
+			.allow_other = geteuid() == 0,
+		};
 
 		fuse = -1;
-		e = rk__fuse_mount(m->path, m->source, m->read_only,
-				   geteuid() == 0, &fuse, error);
+		e = rk__fuse_mount(m->path, &how, &fuse, error);
 		answer(fd, e, error, fuse);
 		if (fuse >= 0)
 			close(fuse);

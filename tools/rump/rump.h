@@ -34,9 +34,9 @@ int make_absolute(const char *path, char *ret, size_t size);
 
 /* --- peer.c: other supervisors -------------------------------------------- */
 
-/* Asks the one at this socket. Waits for the answer. */
+/* Asks the one at this socket. -EAGAIN: no answer in timeout_s, 0: for ever. */
 int ask_peer(const char *socket_path, enum rk_hello_kind kind,
-	     struct rk_status *ret);
+	     unsigned timeout_s, struct rk_status *ret);
 /* Calls fn for each that answers, until it returns non-zero. */
 int for_each_peer(int (*fn)(void *arg, const char *socket_path,
 			    const struct rk_status *status), void *arg);
@@ -48,5 +48,18 @@ int cmd_mount(int argc, char **argv);
 int cmd_umount(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_recover(int argc, char **argv);
+/* By the names that mount(8) and umount(8) look for; their exit status. */
+int cmd_mount_helper(int argc, char **argv);
+int cmd_umount_helper(int argc, char **argv);
+
+/* --- umount.c --------------------------------------------------------------- */
+
+struct umount_how {
+	bool lazy;			/* out of sight at once */
+	bool force;			/* whoever waits for it gets an error */
+};
+
+/* Returns the exit status of rump umount. */
+int umount_dir(const char *dir, const struct umount_how *how);
 
 #endif

@@ -5,22 +5,29 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <mntent.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "rump.h"
 #include "supervisor/mount.h"
 #include "supervisor/spec.h"
 
 static const char help[] =
-"usage: rump umount [--lazy] DIR\n"
+"usage: rump umount [--lazy] [--force] DIR\n"
 "\n"
 "Unmounts what `rump mount` mounted at DIR, waits until all of it is in the\n"
 "image, and ends the server. Refused while something uses the mount.\n"
 "\n"
-"  --lazy   take it out of sight at once; programs that still use it get errors\n";
+"  --lazy   take it out of sight at once; programs that still use it get errors\n"
+"  --force  the same, and every call that waits for it ends with an error: for a\n"
+"           server that no longer answers\n";
+
+enum {
+	FORCED_WAIT_S = 10,
+	SUCCESSOR_LOOKS = 20,		/* 50 ms each */
+};
 
 struct search {
 	const char *dir;
@@ -65,16 +72,9 @@ static int find(const char *dir, char *ret_dir, struct search *ret)
 /* A mount that outlived its supervisor: the kernel still lists it. */
 static bool is_orphan(const char *dir)
 {
-	FILE *f = setmntent("/proc/self/mounts", "re");
-	struct mntent *m;
-	bool found = false;
+	struct rk__mounted m;
 
-	while (f && !found && (m = getmntent(f)))
-		found = !strcmp(m->mnt_type, "fuse.rump") &&
-			!strcmp(m->mnt_dir, dir);
-	if (f)
-		endmntent(f);
-	return found;
+	return rk__mount_find(dir, &m) == 0 && !strcmp(m.type, "fuse.rump");
 }
 
 static int remove_orphan(const char *dir)
@@ -89,15 +89,26 @@ static int remove_orphan(const char *dir)
 	return 0;
 }
 
-static int stop(const struct search *s, bool lazy)
+static int stop(const struct search *s, const struct umount_how *how)
 {
+	unsigned timeout_s = how->force ? FORCED_WAIT_S : 0;
 	char error[RK_SERVER_ERROR_LEN] = "";
 	struct rk_status status;
 	int e;
 
-	if (lazy && rk__fuse_unmount(s->dir, true, error) < 0)
+	if (how->force && rk__fuse_abort(s->dir, error) < 0)
 		return complain("%s", error);
-	e = ask_peer(s->socket, RK_HELLO_STOP, &status);
+	if (how->lazy && !how->force &&
+	    rk__fuse_unmount(s->dir, true, error) < 0)
+		return complain("%s", error);
+	e = ask_peer(s->socket, RK_HELLO_STOP, timeout_s, &status);
+	if (e == -EAGAIN)
+		return complain("%s is unmounted, but its supervisor does not "
+				"answer; end it, and the next start brings "
+				"the image to its last flush", s->dir);
+	/* one that saw the mount go has begun to end before we asked */
+	if (e < 0 && (how->lazy || how->force))
+		return 0;
 	if (e < 0)
 		return complain("the server of %s ended without an answer: %s",
 				s->dir, strerror(-e));
@@ -110,35 +121,51 @@ static int stop(const struct search *s, bool lazy)
 			strerror(-status.error));
 }
 
+int umount_dir(const char *name, const struct umount_how *how)
+{
+	const struct timespec look = { .tv_nsec = 50000000 };
+	char dir[PATH_MAX] = "";
+	struct search s = { 0 };
+	bool orphan = false;
+
+	/* a supervisor that was killed just now is being replaced */
+	for (int i = 0; i < SUCCESSOR_LOOKS && !find(name, dir, &s); i++) {
+		orphan = is_orphan(dir);
+		if (!orphan)
+			break;
+		nanosleep(&look, NULL);
+	}
+	if (s.socket[0])
+		return stop(&s, how);
+	if (orphan)
+		return remove_orphan(dir);
+	return complain("nothing of rump is mounted at %s; rump ps lists what "
+			"is", name);
+}
+
 int cmd_umount(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "lazy", no_argument, NULL, 'l' },
+		{ "force", no_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' }, { 0 },
 	};
-	char dir[PATH_MAX];
-	struct search s = { 0 };
-	bool lazy = false;
+	struct umount_how how = { 0 };
 	int o;
 
 	opterr = 0;
-	while ((o = getopt_long(argc, argv, "lh", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "lfh", options, NULL)) != -1) {
 		if (o == 'h') {
 			fputs(help, stdout);
 			return 0;
 		}
-		if (o != 'l')
+		if (o != 'l' && o != 'f')
 			return complain_option("umount", argv);
-		lazy = true;
+		how.lazy |= o == 'l';
+		how.force |= o == 'f';
 	}
 	if (argc - optind != 1)
 		return complain("umount: takes one directory; see rump umount "
 				"--help");
-	dir[0] = '\0';
-	if (!find(argv[optind], dir, &s) && is_orphan(dir))
-		return remove_orphan(dir);
-	if (!s.socket[0])
-		return complain("nothing of rump is mounted at %s; rump ps "
-				"lists what is", argv[optind]);
-	return stop(&s, lazy);
+	return umount_dir(argv[optind], &how);
 }

@@ -1,0 +1,29 @@
+/*
+ * daemon.h - one mount for the whole host: what was asked for, by the command
+ * line or by mount(8), and the processes that serve it from then on.
+ */
+#ifndef RUMP_DAEMON_H
+#define RUMP_DAEMON_H
+
+#include "rump.h"
+#include "supervisor/mount.h"
+
+struct mount_request {
+	struct rk__config config;
+	struct rk__mount_how how;
+	char label[4096 + 64];		/* DRIVER:SOURCE, how.source */
+	bool foreground;		/* stay until it is unmounted */
+};
+
+void mount_request_init(struct mount_request *ret);
+
+/* Reads "DRIVER:SOURCE[,option...]" and the directory. A negative errno, and a
+ * sentence in error (RK_SERVER_ERROR_LEN). */
+int mount_read_spec(struct mount_request *q, const char *source,
+		    const char *dir, char *error);
+
+/* Mounts it, and returns when it can be used (foreground: when it is gone).
+ * A negative errno, and a sentence in error (RK_SERVER_ERROR_LEN). */
+int daemon_mount(struct mount_request *q, char *error);
+
+#endif
