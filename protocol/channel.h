@@ -124,7 +124,8 @@ struct rk_welcome {
 struct rk_status {
 	int32_t error;			/* of RK_HELLO_STOP: 0, or why not */
 	uint32_t supervisor, server, standby, zygote, keeper;	/* pids */
-	uint32_t restarts, clients;
+	uint32_t holder;		/* 0: none */
+	uint32_t restarts, clients, reserved;
 	uint64_t started_s;		/* CLOCK_REALTIME */
 	char name[64];
 	char mounts[1024];		/* "PATH=DRIVER:SOURCE\n" each */

@@ -288,6 +288,7 @@ static void fill_status(const struct rk__supervisor *s, struct rk_status *ret)
 	ret->standby = s->standby ? pid_of(s->standby->child) : 0;
 	ret->zygote = s->zygote.pid;
 	ret->keeper = pid_of(s->keeper);
+	ret->holder = s->holder >= 0 ? getppid() : 0;
 	ret->restarts = s->restarts;
 	ret->clients = count_processes(s);
 	ret->started_s = s->started_s;

@@ -158,7 +158,10 @@ static void close_ready(struct rk__supervisor *s)
 
 static void start_first(struct rk__supervisor *s)
 {
-	struct rk__policy_event e = { .type = RK_EVENT_START };
+	struct rk__policy_event e = {
+		.type = RK_EVENT_START,
+		.has_state = atomic_load(&s->board->booted),
+	};
 
 	s->keeper_ready.ready = true;
 	rk__supervisor_event(s, &e);

@@ -140,6 +140,7 @@ struct rk__supervisor {
 	uint64_t started_s;
 	int fuse_fd[RK_MOUNTS_MAX];
 	uint64_t fuse_flags[RK_MOUNTS_MAX];
+	int holder;			/* tells it what to keep; -1: none */
 
 	unsigned n_children;		/* not reaped yet */
 	struct rk__server *active, *standby;
@@ -199,7 +200,7 @@ struct rk__supervisor {
 	uv_work_t work;
 	int unmount_result;
 	bool unmounting;		/* the thread runs */
-	bool unmount_lazy;
+	enum rk__unmount unmount_how;
 	bool unmounted;
 	bool owner_stops;		/* not just a client: EBUSY won't do */
 	bool clean;			/* everything is in the image */

@@ -14,6 +14,10 @@
 struct rk__views {
 	struct rk__family keeper;
 	struct rk__family server;
+	/* What the supervisor has besides when it forks the zygote, and
+	 * nobody else may have: the zygote closes it. */
+	int own[RK_MOUNTS_MAX + 1];
+	unsigned n_own;
 };
 
 /* What one source was opened as. */
@@ -47,5 +51,32 @@ void rk__views_unlock(struct rk__views *v);
 
 /* In a fresh child: closes what only the other view holds. */
 const struct rk__family *rk__views_keep(struct rk__views *v, bool keeper);
+
+
+/* See supervisor.h. */
+struct rk__estate {
+	struct rk__config config;
+	struct rk__views views;
+	struct rk__image image[RK_MOUNTS_MAX];
+	int fuse_fd[RK_MOUNTS_MAX];	/* -1: not mounted */
+	uint64_t fuse_flags[RK_MOUNTS_MAX];
+	uint64_t started_s;
+	int holder;			/* in a supervisor: its socket; -1 none */
+};
+
+int rk__estate_init(const struct rk__config *config, struct rk__estate *ret,
+		    char *error);
+void rk__estate_finish(struct rk__estate *e);
+
+/* What a supervisor tells its holder, with the descriptor of RK_HOLD_FUSE. */
+enum rk__hold_type {
+	RK_HOLD_FUSE = 1,		/* keep /dev/fuse of this mount */
+	RK_HOLD_NOTHING,		/* it is given up: close them all */
+};
+
+struct rk__hold {
+	uint32_t type, mount;
+	uint64_t flags;
+};
 
 #endif

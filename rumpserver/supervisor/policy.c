@@ -256,7 +256,10 @@ void rk__policy_step(struct rk__policy *p, const struct rk__policy_event *e,
 		return;
 	switch (e->type) {
 	case RK_EVENT_START:
-		ret->what |= RK_ACT_SPAWN_FIRST;
+		if (e->has_state)
+			take_over_or_wait(p, ret);
+		else
+			ret->what |= RK_ACT_SPAWN_FIRST;
 		break;
 	case RK_EVENT_SERVER_READY:
 		ready(p, ret);

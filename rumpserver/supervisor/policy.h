@@ -32,7 +32,9 @@ enum rk__policy_state {
 };
 
 enum rk__policy_event_type {
-	RK_EVENT_START,		/* everything a server needs is there */
+	/* everything a server needs is there; has_state: and what servers of
+	 * another supervisor left, whose work goes on */
+	RK_EVENT_START,
 	RK_EVENT_SERVER_READY,	/* the first has mounted, a later one serves */
 	RK_EVENT_SERVER_DIED,
 	RK_EVENT_STANDBY_UP,	/* there is a standby that can take over */

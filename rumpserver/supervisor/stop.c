@@ -28,7 +28,7 @@ static void unmount(uv_work_t *work)
 {
 	struct rk__supervisor *s = work->data;
 
-	s->unmount_result = s->unmount(s->unmount_ctx, s->unmount_lazy);
+	s->unmount_result = s->unmount(s->unmount_ctx, s->unmount_how);
 }
 
 static void start_unmount(struct rk__supervisor *s);
@@ -39,12 +39,12 @@ static void unmount_done(uv_work_t *work, int cancelled)
 	int e = s->unmount_result;
 
 	s->unmounting = false;
-	if (e < 0 && s->owner_stops && !s->unmount_lazy) {
-		s->unmount_lazy = true;
+	if (e < 0 && s->owner_stops && s->unmount_how == RK_UNMOUNT) {
+		s->unmount_how = RK_UNMOUNT_LAZY;
 		start_unmount(s);
 		return;
 	}
-	s->unmounted = e == 0 || s->unmount_lazy;
+	s->unmounted = e == 0 || s->unmount_how != RK_UNMOUNT;
 	if (s->stage != RK_STAGE_UNMOUNTING)
 		return;
 	if (s->unmounted) {
@@ -188,6 +188,8 @@ void rk__supervisor_free(struct rk__supervisor *s)
 		close(s->mountinfo.fd);
 	if (s->keeper_ready.fd >= 0)
 		close(s->keeper_ready.fd);
+	if (s->holder >= 0)
+		close(s->holder);
 	rk__log_unmap(&s->log);
 	rk__views_finish(&s->views);
 	free(s->kill.sample);
@@ -217,7 +219,8 @@ static void unmount_failed(struct rk__supervisor *s)
 {
 	if (!s->unmount || s->unmounted)
 		return;
-	s->owner_stops = s->unmount_lazy = true;
+	s->owner_stops = true;
+	s->unmount_how = RK_UNMOUNT_ABORT;
 	if (!s->unmounting)
 		start_unmount(s);
 }

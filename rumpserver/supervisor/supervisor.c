@@ -17,10 +17,24 @@
 #include <sys/wait.h>
 #include "gate/fuse.h"
 #include "supervisor/internal.h"
+#include "supervisor/message.h"
 
 enum { STANDBY_AFTER_MS = 3 };
 
 /* --- carrying out ---------------------------------------------------------- */
+
+static void tell_holder(struct rk__supervisor *s, enum rk__hold_type type,
+			uint32_t mount)
+{
+	struct rk__hold h = { .type = type, .mount = mount };
+	unsigned n = type == RK_HOLD_FUSE;
+
+	if (s->holder < 0)
+		return;
+	h.flags = s->fuse_flags[mount];
+	/* one that is gone keeps nothing: we go on without */
+	rk__message_send(s->holder, &h, sizeof h, &s->fuse_fd[mount], n);
+}
 
 void rk__supervisor_fail(struct rk__supervisor *s, int error,
 			 const char *sentence)
@@ -36,6 +50,7 @@ void rk__supervisor_fail(struct rk__supervisor *s, int error,
 			close(s->fuse_fd[i]);
 		s->fuse_fd[i] = -1;
 	}
+	tell_holder(s, RK_HOLD_NOTHING, 0);
 	if (s->active)
 		rk__child_kill(s->active->child, SIGKILL);
 	if (s->standby)
@@ -134,7 +149,9 @@ static void keeper_due(uv_timer_t *timer)
 	uv_timer_stop(timer);
 	if (s->stage >= RK_STAGE_FAILED)
 		return;
-	if (rk__keeper_start(s, !s->keeper_ready.ready) < 0)
+	/* a predecessor's keeper has replayed what was there to replay */
+	if (rk__keeper_start(s, !s->keeper_ready.ready &&
+			     !atomic_load(&s->board->booted)) < 0)
 		rk__supervisor_fail(s, -EAGAIN, "no keeper can be started");
 }
 
@@ -226,28 +243,6 @@ void rk__supervisor_ready(struct rk__supervisor *s, struct rk__server *v)
 
 /* --- starting -------------------------------------------------------------- */
 
-static int plant_crash(struct rk__board *b, char *error)
-{
-	const char *spec = getenv("RUMP_CRASH"), *skip;
-	char name[64];
-	int point;
-
-	if (!spec || !*spec)
-		return 0;
-	skip = strchr(spec, ':');
-	snprintf(name, sizeof name, "%.*s",
-		 skip ? (int)(skip - spec) : (int)strlen(spec), spec);
-	point = rk__crashpoint_find(name);
-	if (point < 0) {
-		snprintf(error, RK_SERVER_ERROR_LEN,
-			 "RUMP_CRASH: there is no crash point '%s'", name);
-		return -EINVAL;
-	}
-	atomic_store(&b->crash_skip, skip ? strtoul(skip + 1, NULL, 10) : 0);
-	atomic_store(&b->crash_at, point);
-	return 0;
-}
-
 static void init_handles(struct rk__supervisor *s)
 {
 	uv_timer_t *const timer[] = {
@@ -262,48 +257,55 @@ static void init_handles(struct rk__supervisor *s)
 	uv_timer_start(&s->keeper_timer, keeper_due, 1, 1);
 }
 
-static struct rk__supervisor *make(const struct rk__config *config)
+static struct rk__supervisor *make(const struct rk__estate *e)
 {
 	struct rk__supervisor *s = calloc(1, sizeof *s);
 
 	if (!s)
 		return NULL;
-	s->config = *config;
+	s->config = e->config;
+	s->views = e->views;
+	s->board = s->views.server.board;
+	memcpy(s->image, e->image, sizeof s->image);
+	memcpy(s->fuse_fd, e->fuse_fd, sizeof s->fuse_fd);
+	memcpy(s->fuse_flags, e->fuse_flags, sizeof s->fuse_flags);
+	s->started_s = e->started_s;
+	s->holder = e->holder;
+	/* of a predecessor; standbys compare it with theirs */
+	s->generation = atomic_load(&s->board->takeover);
 	s->control.fd = s->kill.fd = s->keeper_ready.fd = -1;
 	s->zygote.fd = s->spare.fd = s->mountinfo.fd = -1;
-	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++)
-		s->fuse_fd[i] = -1;
-	s->started_s = time(NULL);
 	rk__policy_init(&s->policy);
 	return s;
 }
 
-/* What must be there before the loop: no thread exists yet. */
-static int make_family(struct rk__supervisor *s, char *error)
+static void list_own(struct rk__supervisor *s)
 {
-	int e = rk__views_init(&s->config, &s->views, s->image, error);
+	struct rk__views *v = &s->views;
 
-	if (e < 0)
+	v->n_own = 0;
+	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++)
+		if (s->fuse_fd[i] >= 0)
+			v->own[v->n_own++] = s->fuse_fd[i];
+	if (s->holder >= 0)
+		v->own[v->n_own++] = s->holder;
+}
+
+/* What must be there before the loop: no thread exists yet. */
+static int start_zygote(struct rk__supervisor *s, char *error)
+{
+	int e = rk__log_map(s->views.server.log_fd, 0, &s->log);
+
+	if (e < 0) {
+		snprintf(error, RK_SERVER_ERROR_LEN,
+			 "cannot map the log: %s", strerror(-e));
 		return e;
-	s->board = s->views.server.board;
-	e = plant_crash(s->board, error);
-	if (!e) {
-		e = rk__log_map(s->views.server.log_fd, 0, &s->log);
-		if (e < 0)
-			snprintf(error, RK_SERVER_ERROR_LEN,
-				 "cannot map the log: %s", strerror(-e));
 	}
-	if (!e)
-		e = rk__zygote_start(&s->views, s->config.driver_dir,
-				     &s->zygote, error);
-	if (!e)
-		return 0;
-	if (s->log.server)
+	list_own(s);
+	e = rk__zygote_start(&s->views, s->config.driver_dir, &s->zygote,
+			     error);
+	if (e < 0)
 		rk__log_unmap(&s->log);
-	for (uint32_t i = 0; i < s->config.n_mounts; i++)
-		if (s->image[i].journal_new)
-			unlink(s->image[i].journal);
-	rk__views_finish(&s->views);
 	return e;
 }
 
@@ -332,15 +334,16 @@ static int start_loop(struct rk__supervisor *s, char *error)
 	return s->failed;
 }
 
-int rk__supervisor_start(const struct rk__config *config,
-			 struct rk__supervisor **ret, char *error)
+static int start(struct rk__estate *estate, struct rk__supervisor **ret,
+		 char *error)
 {
-	struct rk__supervisor *s = make(config);
-	int e = s ? make_family(s, error) : -ENOMEM;
+	struct rk__supervisor *s = make(estate);
+	int e = s ? start_zygote(s, error) : -ENOMEM;
 
 	if (!s)
 		snprintf(error, RK_SERVER_ERROR_LEN, "not enough memory");
 	if (e < 0) {
+		rk__estate_finish(estate);
 		free(s);
 		return e;
 	}
@@ -352,6 +355,22 @@ int rk__supervisor_start(const struct rk__config *config,
 	else
 		*ret = s;
 	return e;
+}
+
+int rk__supervisor_start(const struct rk__config *config,
+			 struct rk__supervisor **ret, char *error)
+{
+	static struct rk__estate estate;
+	int e = rk__estate_init(config, &estate, error);
+
+	return e < 0 ? e : start(&estate, ret, error);
+}
+
+int rk__supervisor_inherit(struct rk__estate *estate, int socket,
+			   struct rk__supervisor **ret, char *error)
+{
+	estate->holder = socket;
+	return start(estate, ret, error);
 }
 
 int rk__supervisor_fuse(struct rk__supervisor *s, uint32_t mount, int fd,
@@ -372,6 +391,7 @@ int rk__supervisor_fuse(struct rk__supervisor *s, uint32_t mount, int fd,
 		m.a &= ~RK_FUSE_HAS_RESEND;
 	s->fuse_fd[mount] = fd;
 	s->fuse_flags[mount] = m.a;
+	tell_holder(s, RK_HOLD_FUSE, mount);
 	if (s->active)
 		rk__server_send(s->active, &m, &fd, 1);
 	if (s->standby)

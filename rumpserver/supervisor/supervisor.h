@@ -9,6 +9,7 @@
 #ifndef RK_SUPERVISOR_H
 #define RK_SUPERVISOR_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include "../recovery/family.h"
 
@@ -80,15 +81,48 @@ struct rk__summary {
 int rk__supervisor_start(const struct rk__config *config,
 			 struct rk__supervisor **ret, char *error);
 
+/*
+ * What outlives a supervisor that is killed: shared memory, images and their
+ * locks, /dev/fuse, and the drivers' code, in a process that does nothing but
+ * keep them, the holder. Each supervisor is forked from it, so the next finds
+ * everything where it was, at the same addresses, and goes on.
+ */
+struct rk__estate;
+
+/* Opens and makes it all in this process, which must have one thread. */
+int rk__estate_create(const struct rk__config *config, struct rk__estate **ret,
+		      char *error);
+void rk__estate_destroy(struct rk__estate *e);
+/* Takes what the supervisor has to say from the holder's end of its socket
+ * (seqpacket). false: nothing is there now. */
+bool rk__estate_hear(struct rk__estate *e, int socket);
+/* Closes /dev/fuse: whoever waits for an answer gets an error. */
+void rk__estate_abort(struct rk__estate *e);
+/* A supervisor can go on from it: a family was mounted. */
+bool rk__estate_lives(const struct rk__estate *e);
+/* What its servers have done: changes if they do anything. */
+uint64_t rk__estate_progress(const struct rk__estate *e);
+
+/* rk__supervisor_start() in a fresh child of the holder: the first, or a
+ * successor. socket: its end, which it owns from now on. */
+int rk__supervisor_inherit(struct rk__estate *e, int socket,
+			   struct rk__supervisor **ret, char *error);
+
 /* Gives it /dev/fuse of a fresh mount: answers INIT, then the server serves
  * it. Takes over fd, also on failure. */
 int rk__supervisor_fuse(struct rk__supervisor *s, uint32_t mount, int fd,
 			char *error);
 
+enum rk__unmount {
+	RK_UNMOUNT,			/* if nobody uses it */
+	RK_UNMOUNT_LAZY,		/* now, whoever uses it */
+	RK_UNMOUNT_ABORT,		/* the same, and no call may wait for it */
+};
+
 /* How its mounts are undone; called on a thread of its own, because it may
- * wait for the server. lazy: now, whoever uses it. 0 or a negative errno. With
- * it set, somebody else's unmounting ends the server too. */
-typedef int rk__unmount_fn(void *ctx, bool lazy);
+ * wait for the server. 0 or a negative errno. With it set, somebody else's
+ * unmounting ends the server too. */
+typedef int rk__unmount_fn(void *ctx, enum rk__unmount how);
 void rk__supervisor_on_stop(struct rk__supervisor *s, rk__unmount_fn *unmount,
 			    void *ctx);
 

@@ -135,10 +135,14 @@ static _Noreturn void serve(int fd)
 
 static void load_drivers(const char *dir, struct hello *ret)
 {
+	/* there are some if we come from a holder, who has to have them at
+	 * the same addresses for all who succeed us */
 	for (unsigned i = 0; i < views->server.n_mounts && !ret->error; i++)
-		ret->error = rk__loader_load(dir,
-					     views->server.mount[i].driver,
-					     &rk__driver[i], ret->sentence);
+		if (!rk__driver[i])
+			ret->error = rk__loader_load(dir,
+						     views->server.mount[i].driver,
+						     &rk__driver[i],
+						     ret->sentence);
 }
 
 /* Nothing but stderr is shared with whoever started us. */
@@ -160,6 +164,8 @@ static _Noreturn void run(int fd, const char *dir)
 
 	bind_life();
 	setsid();
+	for (unsigned i = 0; i < views->n_own; i++)
+		close(views->own[i]);
 	default_signals();
 	leave_terminal();
 	prctl(PR_SET_NAME, "rump-zygote");

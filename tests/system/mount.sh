@@ -24,7 +24,8 @@ for i in $(seq 20); do
 	kill -9 "$(server)"
 done
 [ "$(wc -l <"$WORK/mnt/file")" = 20 ] || fail "lines are lost"
-refuses "an image in use" 125 'in use' "$RUMP" mount "ext4:$img" "$WORK/mnt"
+refuses "a mount point of ours" 125 "already" "$RUMP" mount "ext4:$img" "$WORK/mnt"
+refuses "an image in use" 125 "in use" "$RUMP" mount "ext4:$img" "$WORK"
 # Busy is refused, and stays.
 (cd "$WORK/mnt" && exec sleep 100) &
 busy=$!
@@ -61,17 +62,43 @@ check_image "$img"
 dump "$img" last "$WORK/last" && [ "$(cat "$WORK/last")" = last ] ||
 	fail "the last file is not in the image"
 
-# A killed supervisor leaves a dead mount behind: umount takes it away, and the
-# image is there for the next.
+# With its holder a killed supervisor leaves a dead mount behind: umount takes
+# it away, and the image is there for the next.
+pids()
+{
+	local name
+	name=$("$RUMP" ps | awk -v m="$WORK/mnt=" 'index($NF, m) == 1 { print $1 }')
+	"$RUMP" ps --pids | awk -v n="$name" '$1 == n && $2 ~ /holder|supervisor/ {print $3}'
+}
+kill_all()
+{
+	local pids
+	pids=$(pids)
+	[ "$(wc -w <<<"$pids")" = 2 ] || fail "no holder and supervisor: $pids"
+	kill -9 $pids
+	wait_for 10 eval '! kill -0 $pids' || fail "they do not die"
+}
 "$RUMP" mount "ext4:$img" "$WORK/mnt"
-supervisor=$("$RUMP" ps | awk -v m="$WORK/mnt=" 'index($NF, m) == 1 { print $2 }')
-kill -9 "$supervisor"
-for _ in $(seq 50); do
-	kill -0 "$supervisor" 2>/dev/null || break
-	sleep 0.1
-done
+kill_all
 "$RUMP" umount "$WORK/mnt" 2>"$WORK/said" || fail "a dead mount stays"
 grep -q "had been killed" "$WORK/said" || fail "nothing is said of it"
 ! grep -q " $WORK/mnt " /proc/mounts || fail "a dead mount is still listed"
-"$RUMP" mount "ext4:$img" "$WORK/mnt" && "$RUMP" umount "$WORK/mnt" ||
-	fail "the image of a killed supervisor does not mount"
+"$RUMP" mount "ext4:$img" "$WORK/mnt" || fail "the image does not mount again"
+
+# So does the next mount, of the same directory or of the same image.
+kill_all
+"$RUMP" mount "ext4:$img" "$WORK/mnt" 2>"$WORK/said" || {
+	cat "$WORK/said" >&2; fail "a dead mount is in the way"; }
+grep -q "had been killed" "$WORK/said" && [ "$(wc -l <"$WORK/said")" = 1 ] ||
+	fail "nothing is said of the dead mount there"
+[ "$(grep -c " $WORK/mnt " /proc/mounts)" = 1 ] || fail "it is still listed"
+[ "$(cat "$WORK/mnt/last")" = last ] || fail "the last file is gone"
+kill_all
+mkdir "$WORK/other"
+"$RUMP" mount "ext4:$img" "$WORK/other" 2>"$WORK/said" || {
+	cat "$WORK/said" >&2; fail "a dead mount of the image is in the way"; }
+grep -q "$WORK/mnt.*had been killed" "$WORK/said" ||
+	fail "nothing is said of the dead mount of the image"
+! grep -q " $WORK/mnt " /proc/mounts || fail "the dead mount stays"
+"$RUMP" umount "$WORK/other" || fail "no umount"
+check_image "$img"

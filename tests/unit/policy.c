@@ -49,6 +49,22 @@ static void serving(struct rk__policy *p)
 	     { UP, 0, RK_POLICY_SERVING });
 }
 
+Test(policy, another_supervisor_goes_on)
+{
+	struct rk__policy p;
+
+	rk__policy_init(&p);
+	WALK(&p,
+	     { { .type = RK_EVENT_START, .has_state = true },
+	       RK_ACT_SPAWN_STANDBY, RK_POLICY_WAITING },
+	     { UP, RK_ACT_TAKEOVER | RK_ACT_SPAWN_STANDBY,
+	       RK_POLICY_SERVING },
+	     { DIED(.progress = 1), RK_ACT_SPAWN_STANDBY, RK_POLICY_WAITING },
+	     { UP, RK_ACT_TAKEOVER | RK_ACT_SPAWN_STANDBY,
+	       RK_POLICY_SERVING },
+	     { READY, RK_ACT_STARTED, RK_POLICY_SERVING });
+}
+
 Test(policy, a_kill_is_a_takeover)
 {
 	struct rk__policy p;

@@ -1,40 +1,88 @@
 /*
- * daemon.c - a mount for the whole host, served by a daemon that is its
- * supervisor. What goes wrong before the mount is up is said to the caller;
- * afterwards there is nobody to say it to.
+ * daemon.c - a mount for the whole host: two processes that live as long as
+ * it does, the supervisor and its holder.
+ *
+ * Theory of operation. The holder makes what must outlive a supervisor (see
+ * rk__estate_create), forks the supervisor, and then only waits: it keeps
+ * descriptors and mappings, passes signals on, and touches neither the mount
+ * nor what it keeps. When the supervisor is killed, all its processes are
+ * killed with it. The holder reaps each of them, being a subreaper: only then
+ * is it certain that nobody writes to the shared memory, the image or
+ * /dev/fuse any more. Then it forks the next supervisor, which finds
+ * everything at the same addresses and goes on as after the death of a server.
+ * If that does not help, or the supervisor gave up, the mount is taken away.
+ *
+ * What goes wrong before the mount is up is said to the caller; afterwards
+ * there is nobody to say it to.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include "daemon.h"
+
+enum {
+	IDLE_MAX = 16,			/* supervisors in a row that did nothing */
+	REAP_LOOK_MS = 1, REAP_MAX_MS = 10000,
+};
 
 static struct rk__supervisor *supervisor;
 
 /* Ours has this device number; another one that came to stand there since is
  * none of our business. */
-static struct rk__mounted mounted;
-
-static bool is_ours(const char *dir)
+static void note_mount(struct mount_request *q)
 {
 	struct rk__mounted now;
 
-	return rk__mount_find(dir, &now) == 0 &&
-	       now.major == mounted.major && now.minor == mounted.minor;
+	if (rk__mount_find(q->config.mount[0].path, &now) < 0 ||
+	    strcmp(now.type, "fuse.rump") != 0)
+		return;
+	q->major = now.major;
+	q->minor = now.minor;
 }
 
+static bool is_ours(const struct mount_request *q)
+{
+	struct rk__mounted now;
+
+	return rk__mount_find(q->config.mount[0].path, &now) == 0 &&
+	       now.major == q->major && now.minor == q->minor;
+}
+
+static void leave_terminal(bool stderr_too)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	if (stderr_too)
+		dup2(null, STDERR_FILENO);
+	if (null > STDERR_FILENO)
+		close(null);
+}
+
+/* --- the supervisor ---------------------------------------------------------- */
+
 /* A mount that is gone already is what was wanted. */
-static int unmount(void *ctx, bool lazy)
+static int unmount(void *ctx, enum rk__unmount how)
 {
 	const struct mount_request *q = ctx;
 	const char *dir = q->config.mount[0].path;
 	char error[RK_SERVER_ERROR_LEN];
 
-	return is_ours(dir) ? rk__fuse_unmount(dir, lazy, error) : 0;
+	if (!is_ours(q))
+		return 0;
+	return how == RK_UNMOUNT_ABORT ? rk__fuse_abort(dir, error) :
+	       rk__fuse_unmount(dir, how == RK_UNMOUNT_LAZY, error);
 }
 
 static void asked_to_end(void *ctx, int sig)
@@ -42,9 +90,32 @@ static void asked_to_end(void *ctx, int sig)
 	rk__supervisor_ask_stop(supervisor);
 }
 
+static void end_signals(sigset_t *ret)
+{
+	sigemptyset(ret);
+	sigaddset(ret, SIGINT);
+	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGHUP);
+}
+
+static void take_signals(void)
+{
+	sigset_t all;
+
+	end_signals(&all);
+	for (int sig = 1; sig < NSIG; sig++)
+		if (sigismember(&all, sig) == 1)
+			rk__supervisor_signal(supervisor, sig, asked_to_end,
+					      NULL);
+	sigaddset(&all, SIGCHLD);
+	/* one that came too early comes now */
+	sigprocmask(SIG_UNBLOCK, &all, NULL);
+}
+
 static int make_mount(struct mount_request *q, char *error)
 {
 	const struct rk__mount_spec *m = &q->config.mount[0];
+	char ignored[RK_SERVER_ERROR_LEN];
 	int fd, e;
 
 	if (m->read_only)
@@ -52,31 +123,10 @@ static int make_mount(struct mount_request *q, char *error)
 	e = rk__fuse_mount(m->path, &q->how, &fd, error);
 	if (e < 0)
 		return e;
-	rk__mount_find(m->path, &mounted);
+	note_mount(q);
 	e = rk__supervisor_fuse(supervisor, 0, fd, error);
 	if (e < 0)
-		rk__fuse_unmount(m->path, true, (char[RK_SERVER_ERROR_LEN]){ 0 });
-	return e;
-}
-
-static int start(struct mount_request *q, char *error)
-{
-	static const int end[] = { SIGINT, SIGTERM, SIGHUP };
-	char ignored[RK_SERVER_ERROR_LEN];
-	struct rlimit old;
-	int e;
-
-	raise_limits(&old);
-	e = rk__supervisor_start(&q->config, &supervisor, error);
-	if (e < 0)
-		return e;
-	for (size_t i = 0; i < sizeof end / sizeof *end; i++)
-		rk__supervisor_signal(supervisor, end[i], asked_to_end, NULL);
-	e = make_mount(q, error);
-	if (e < 0)
-		rk__supervisor_stop(supervisor, NULL, ignored);
-	else
-		rk__supervisor_on_stop(supervisor, unmount, q);
+		rk__fuse_unmount(m->path, true, ignored);
 	return e;
 }
 
@@ -92,41 +142,214 @@ static int serve(char *error)
 	return e;
 }
 
-static int in_foreground(struct mount_request *q, char *error)
+/* The first mounts, the others find it. tell: a sentence goes there, or an
+ * empty one if all is well; -1 if nobody waits for it. */
+static int supervise(struct mount_request *q, struct rk__estate *estate,
+		     int socket, int tell, char *error)
 {
-	int e = start(q, error);
+	bool first = !rk__estate_lives(estate);
+	char ignored[RK_SERVER_ERROR_LEN];
+	int e = rk__supervisor_inherit(estate, socket, &supervisor, error);
 
-	return e < 0 ? e : serve(error);
+	if (e < 0)
+		return e;
+	take_signals();
+	e = first ? make_mount(q, error) : 0;
+	if (e < 0) {
+		rk__supervisor_stop(supervisor, NULL, ignored);
+		return e;
+	}
+	rk__supervisor_on_stop(supervisor, unmount, q);
+	if (!q->foreground)
+		leave_terminal(true);
+	if (tell >= 0) {
+		(void)!write(tell, "", 1);
+		close(tell);
+	}
+	return serve(error);
 }
 
-static void leave_terminal(bool stderr_too)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+/* --- the holder -------------------------------------------------------------- */
 
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	if (stderr_too)
-		dup2(null, STDERR_FILENO);
-	if (null > STDERR_FILENO)
-		close(null);
-}
+struct holder {
+	struct mount_request *q;
+	struct rk__estate *estate;
+	int signals;			/* signalfd */
+	int socket;			/* of the supervisor that lives */
+	int tell;			/* -1 when it was told, or never */
+	int asked;			/* the signal that wants it to end */
+};
 
-/* The daemon. tell: a sentence goes there, or nothing if all is well. */
-static _Noreturn void daemon_main(struct mount_request *q, int tell)
+static _Noreturn void become_supervisor(struct holder *h, int socket)
 {
 	char error[RK_SERVER_ERROR_LEN] = "";
 
-	setsid();
-	leave_terminal(false);
-	if (start(q, error) < 0) {
-		(void)!write(tell, error, strlen(error) + 1);
-		_exit(RUMP_FAILED);
+	close(h->signals);
+	close(h->socket);
+	if (supervise(h->q, h->estate, socket, h->tell, error) >= 0)
+		_exit(0);
+	if (h->q->foreground)
+		complain("%s", error);
+	else if (h->tell >= 0)		/* EBADF if it was told before */
+		(void)!write(h->tell, error, strlen(error) + 1);
+	_exit(RUMP_FAILED);
+}
+
+static pid_t fork_supervisor(struct holder *h)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	h->socket = pair[0];
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		become_supervisor(h, pair[1]);
+	pid = pid < 0 ? -errno : pid;
+	close(pair[1]);
+	if (h->tell >= 0) {
+		close(h->tell);
+		leave_terminal(true);
 	}
-	(void)!chdir("/");
-	leave_terminal(true);
-	(void)!write(tell, "", 1);
-	close(tell);
-	_exit(serve(error) < 0 ? RUMP_FAILED : 0);
+	h->tell = -1;
+	fcntl(h->socket, F_SETFL, O_NONBLOCK);
+	if (pid > 0 && h->asked)
+		kill(pid, h->asked);
+	return pid;
+}
+
+static void take_signal(struct holder *h, pid_t pid)
+{
+	struct signalfd_siginfo info;
+
+	if (read(h->signals, &info, sizeof info) != sizeof info ||
+	    info.ssi_signo == SIGCHLD)
+		return;
+	h->asked = (int)info.ssi_signo;
+	kill(pid, h->asked);
+}
+
+static void hear(struct holder *h)
+{
+	bool lived = rk__estate_lives(h->estate);
+
+	while (rk__estate_hear(h->estate, h->socket))
+		;
+	if (!lived && rk__estate_lives(h->estate))
+		note_mount(h->q);
+}
+
+/* Until it ended; returns its status. */
+static int attend(struct holder *h, pid_t pid)
+{
+	struct pollfd p[] = {
+		{ .fd = h->signals, .events = POLLIN },
+		{ .fd = h->socket, .events = POLLIN },
+	};
+	int status = -1;
+
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (p[0].revents)
+			take_signal(h, pid);
+		if (p[1].revents)
+			hear(h);
+		if (p[1].revents & (POLLHUP | POLLERR))
+			p[1].fd = -1;
+	}
+	hear(h);
+	close(h->socket);
+	h->socket = -1;
+	return status;
+}
+
+/* The whole family, which became ours. false: one of them does not die. */
+static bool reap(void)
+{
+	const struct timespec look = { .tv_nsec = REAP_LOOK_MS * 1000000 };
+	pid_t pid = 0;
+
+	for (int ms = 0; ms < REAP_MAX_MS; ms += REAP_LOOK_MS) {
+		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+			;
+		if (pid < 0 && errno == ECHILD)
+			return true;
+		nanosleep(&look, NULL);
+	}
+	return false;
+}
+
+/* One supervisor after the other; returns the exit status of the last. */
+static int hold(struct holder *h)
+{
+	uint64_t progress = 0, before;
+	unsigned idle = 0;
+	int status;
+	pid_t pid;
+
+	for (;;) {
+		pid = fork_supervisor(h);
+		if (pid < 0)
+			return RUMP_FAILED;
+		status = attend(h, pid);
+		if (WIFEXITED(status))
+			return WEXITSTATUS(status);
+		before = progress;
+		progress = rk__estate_progress(h->estate);
+		idle = progress == before ? idle + 1 : 0;
+		if (!rk__estate_lives(h->estate) || idle > IDLE_MAX || !reap())
+			return RUMP_FAILED;
+	}
+}
+
+static int open_signals(struct holder *h)
+{
+	sigset_t set;
+
+	end_signals(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	h->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return h->signals < 0 ? -errno : 0;
+}
+
+/* Returns the exit status, or a negative errno with a sentence before there
+ * was a supervisor. */
+static int run_holder(struct mount_request *q, int tell, char *error)
+{
+	struct holder h = { .q = q, .signals = -1, .socket = -1, .tell = tell };
+	char ignored[RK_SERVER_ERROR_LEN];
+	struct rlimit old;
+	int e;
+
+	raise_limits(&old);
+	/* successors have it too */
+	if (!q->config.name[0])
+		snprintf(q->config.name, sizeof q->config.name, "%d",
+			 (int)getpid());
+	e = rk__estate_create(&q->config, &h.estate, error);
+	if (e < 0)
+		return e;
+	stale_clear_source(q->config.mount[0].source);
+	if (!q->foreground)
+		(void)!chdir("/");
+	e = open_signals(&h);
+	if (!e && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		e = -errno;
+	if (e < 0) {
+		snprintf(error, RK_SERVER_ERROR_LEN, "cannot start: %s",
+			 strerror(-e));
+		return e;
+	}
+	e = hold(&h);
+	/* a supervisor that came to its end has left nothing to do */
+	rk__estate_destroy(h.estate);
+	if (is_ours(q))
+		rk__fuse_abort(q->config.mount[0].path, ignored);
+	return e;
 }
 
 static int in_background(struct mount_request *q, char *error)
@@ -140,7 +363,12 @@ static int in_background(struct mount_request *q, char *error)
 	pid = fork();
 	if (pid == 0) {
 		close(fd[0]);
-		daemon_main(q, fd[1]);
+		setsid();
+		leave_terminal(false);
+		e = run_holder(q, fd[1], error);
+		if (e < 0)
+			(void)!write(fd[1], error, strlen(error) + 1);
+		_exit(e < 0 ? RUMP_FAILED : e);
 	}
 	close(fd[1]);
 	if (pid < 0)
@@ -164,6 +392,12 @@ fail:
 
 int daemon_mount(struct mount_request *q, char *error)
 {
-	return q->foreground ? in_foreground(q, error) :
-	       in_background(q, error);
+	int e;
+
+	if (!q->foreground)
+		return in_background(q, error);
+	e = run_holder(q, -1, error);
+	if (e > 0)
+		exit(e);		/* the supervisor said why */
+	return e;
 }

@@ -13,6 +13,7 @@ struct mount_request {
 	struct rk__mount_how how;
 	char label[4096 + 64];		/* DRIVER:SOURCE, how.source */
 	bool foreground;		/* stay until it is unmounted */
+	unsigned major, minor;		/* of the mount, when it is there */
 };
 
 void mount_request_init(struct mount_request *ret);
@@ -25,5 +26,12 @@ int mount_read_spec(struct mount_request *q, const char *source,
 /* Mounts it, and returns when it can be used (foreground: when it is gone).
  * A negative errno, and a sentence in error (RK_SERVER_ERROR_LEN). */
 int daemon_mount(struct mount_request *q, char *error);
+
+/* --- stale.c: mounts whose servers and holder were killed --------------------- */
+
+/* Take away those at dir, saying so in one sentence each. */
+void stale_clear_dir(const char *dir);
+/* Those of this image, which must be locked by us: so nobody serves it. */
+void stale_clear_source(const char *source);
 
 #endif

@@ -31,6 +31,20 @@ static const char help[] =
 "  --deadline TIME   a call that computes longer is a hang, its server is\n"
 "                    replaced (10s)\n";
 
+/* What is below a mount of something else is hidden on purpose; two of ours,
+ * one on the other, are a mistake. */
+static int refuse_covered(const char *dir, char *error)
+{
+	struct rk__mounted there;
+
+	if (rk__mount_find(dir, &there) < 0 ||
+	    strcmp(there.type, "fuse.rump") != 0)
+		return 0;
+	snprintf(error, RK_SERVER_ERROR_LEN, "%.100s is mounted on %.100s "
+		 "already; rump umount takes it away", there.source, dir);
+	return -EBUSY;
+}
+
 /* Names become absolute: the daemon leaves this directory. */
 int mount_read_spec(struct mount_request *q, const char *source,
 		    const char *dir, char *error)
@@ -50,6 +64,7 @@ int mount_read_spec(struct mount_request *q, const char *source,
 	}
 	strcpy(m->source, absolute);
 	snprintf(q->label, sizeof q->label, "%s:%s", m->driver, m->source);
+	stale_clear_dir(dir);
 	if (!realpath(dir, real) || stat(real, &st) < 0) {
 		snprintf(error, RK_SERVER_ERROR_LEN, "%.150s: %s", dir,
 			 errno == ENOENT ? "no such directory" :
@@ -63,6 +78,8 @@ int mount_read_spec(struct mount_request *q, const char *source,
 	}
 	c->n_mounts = 1;
 	e = rk__spec_path(real, m, error);
+	if (!e)
+		e = refuse_covered(m->path, error);
 	return e < 0 ? e : check_drivers(c, error);
 }
 

@@ -56,7 +56,7 @@ static int print_pids(void *arg, const char *path, const struct rk_status *s)
 		const char *role;
 		uint32_t pid;
 	} process[] = {
-		{ "supervisor", s->supervisor }, { "zygote", s->zygote },
+		{ "holder", s->holder }, { "supervisor", s->supervisor }, { "zygote", s->zygote },
 		{ "keeper", s->keeper }, { "server", s->server },
 		{ "standby", s->standby },
 	};
