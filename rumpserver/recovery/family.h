@@ -56,6 +56,7 @@ enum rk__phase {
 	RK_PHASE_BOOT,			/* cold: mounting the drivers */
 	RK_PHASE_RECOVER,		/* successor: loading, posting, scanning */
 	RK_PHASE_SERVE,
+	RK_PHASE_STOPPING,		/* as it was told: refuses, flushes */
 	RK_PHASE_STOPPED,
 };
 
@@ -76,6 +77,7 @@ struct rk__board {
 	/* Odd while an op runs: the same odd value for longer than the
 	 * deadline is a hang. */
 	_Atomic uint64_t progress;
+	_Atomic uint64_t heard;		/* last RK_MSG_PING that was answered */
 	/* The request that runs now; what a fault is counted against. */
 	_Atomic uint32_t current_slot;
 	_Atomic uint32_t alone;		/* it runs in a batch of its own */

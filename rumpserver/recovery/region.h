@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
 #include "recovery/recovery.h"
 
 /* The driver region's image holds the heap first and, from here on, the
@@ -47,6 +49,17 @@ void rk__arena_format(void);
 uint64_t rk__arena_brk(void);
 
 /* --- the page tracker --------------------------------------------------- */
+
+/* linux/fs.h of 6.7, newer than Debian 12's. */
+struct rk__scan_arg {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask;
+	uint64_t return_mask;
+};
+
+/* All that it asks for with ioctl(2) once it is open. */
+#define RK_TRACK_SCAN		_IOWR('f', 16, struct rk__scan_arg)
+#define RK_TRACK_PROTECT	UFFDIO_WRITEPROTECT
 
 enum rk__track_method {
 	RK_TRACK_WRITE_PROTECT,		/* userfaultfd + PAGEMAP_SCAN, Linux 6.7 */

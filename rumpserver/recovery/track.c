@@ -29,18 +29,10 @@
 #include <unistd.h>
 #include "recovery/region.h"
 
-/* linux/fs.h of 6.7, newer than Debian 12's. */
-struct pm_scan_arg_6_7 {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask;
-	uint64_t return_mask;
-};
-
 struct page_region_6_7 {
 	uint64_t start, end, categories;
 };
 
-#define SCAN_IOCTL	_IOWR('f', 16, struct pm_scan_arg_6_7)
 #define SCAN_WP_MATCHING	1u
 #define SCAN_WRITTEN		2u
 #define FEATURE_WP_SHMEM	(1u << 12)
@@ -76,7 +68,7 @@ static int register_range(uintptr_t at, size_t length)
 static int scan(uintptr_t at, size_t length, bool wp,
 		struct page_region_6_7 *vec, unsigned n, uint64_t *ret_end)
 {
-	struct pm_scan_arg_6_7 arg = {
+	struct rk__scan_arg arg = {
 		.size = sizeof arg,
 		.flags = wp ? SCAN_WP_MATCHING : 0,
 		.start = at,
@@ -86,7 +78,7 @@ static int scan(uintptr_t at, size_t length, bool wp,
 		.category_mask = SCAN_WRITTEN,
 		.return_mask = SCAN_WRITTEN,
 	};
-	int r = ioctl(track.pagemap, SCAN_IOCTL, &arg);
+	int r = ioctl(track.pagemap, RK_TRACK_SCAN, &arg);
 
 	if (r < 0)
 		return -errno;
@@ -164,7 +156,7 @@ static int protect_heap(const struct rk__range *heap)
 	};
 
 	if (track.method == RK_TRACK_WRITE_PROTECT)
-		return ioctl(track.uffd, UFFDIO_WRITEPROTECT, &wp) < 0 ?
+		return ioctl(track.uffd, RK_TRACK_PROTECT, &wp) < 0 ?
 			-errno : 0;
 	protect(heap->at, heap->length);
 	track.heap_protected = heap->length;

@@ -43,9 +43,10 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 		atomic_store(&board->cause_signal, (uint32_t)sig);
 		atomic_store(&board->cause, RK_CAUSE_FAULT);
 	}
-	/* Returns to the same fault, which now kills. */
+	/* Returns to the same fault, which now kills; but a system call that
+	 * was refused is over. */
 	signal(sig, SIG_DFL);
-	if (info->si_code <= 0)
+	if (info->si_code <= 0 || sig == SIGSYS)
 		raise(sig);
 }
 

@@ -136,6 +136,7 @@ _Noreturn static void stop(void)
 	int r = 0;
 
 	loop.stopping = true;
+	atomic_store(&f->board->phase, RK_PHASE_STOPPING);
 	rk__fuse_settle();
 	rk__serve_held(true);
 	rk__channel_refuse_all(-ESHUTDOWN);
@@ -171,6 +172,10 @@ static void take_message(const struct rk__message *m, int *fd, unsigned n_fds)
 	case RK_MSG_FLUSH:
 		if (loop.active)
 			rk__serve_make_flush_point();
+		break;
+	case RK_MSG_PING:
+		if (loop.active)
+			atomic_store(&loop.family->board->heard, m->a);
 		break;
 	case RK_MSG_STOP:
 		if (loop.active)

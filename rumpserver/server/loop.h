@@ -15,6 +15,8 @@ void rk__board_lock(struct rk__board *b);
  * RK_TRACK_SIGNAL, a write to a protected page is no fault. */
 void rk__faults_install(struct rk__board *b);
 
+/* In the zygote, with the drivers loaded: makes what all sandboxes share. */
+int rk__sandbox_make(void);
 /* No privileges, and no system calls but those that serving takes: no path, no
  * socket, no program can be opened from here on. */
 int rk__server_sandbox(void);

@@ -3,50 +3,205 @@
  *
  * A driver parses images that may be hostile. What it can reach is its own
  * memory and the descriptors it was given: nothing that opens a path, a
- * socket, a process or a program is allowed, so namespaces would add nothing
- * to it. Each system call is named with who needs it.
+ * socket, a process or a program is allowed. Each system call is named with
+ * who needs it.
+ *
+ * Theory of operation. The zygote prepares what is the same for all servers
+ * and costs time: namespaces without a network, an empty directory, the
+ * program of the filter. A server then only enters: its root becomes that
+ * directory, which does not even exist any more; it drops all capabilities,
+ * and confines itself by Landlock, and by two filters. The second is small and
+ * its own, because it has its process number in it. Where the kernel refuses
+ * namespaces or has no Landlock, the filters alone must do, and do.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <linux/audit.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "recovery/region.h"
 #include "server/loop.h"
 
 static const int allowed[] = {
 	/* gates: fuse, sockets of clients, doorbells; control messages */
 	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(readv),
 	SCMP_SYS(recvmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg),
-	SCMP_SYS(sendto), SCMP_SYS(close), SCMP_SYS(fcntl),
-	SCMP_SYS(fstat), SCMP_SYS(newfstatat),
+	SCMP_SYS(sendto), SCMP_SYS(close), SCMP_SYS(fstat),
 	/* loop */
 	SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl),
 	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(futex),
 	SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time),
-	SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(sched_setaffinity), SCMP_SYS(getcpu),
+	SCMP_SYS(sched_yield), SCMP_SYS(getcpu),
 	SCMP_SYS(restart_syscall), SCMP_SYS(nanosleep),
 	SCMP_SYS(clock_nanosleep),
 	/* block store */
 	SCMP_SYS(pread64),
 	/* recoverable memory, channels, the C library's heap */
-	SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mprotect),
-	SCMP_SYS(madvise), SCMP_SYS(mremap), SCMP_SYS(brk),
+	SCMP_SYS(munmap), SCMP_SYS(madvise), SCMP_SYS(mremap), SCMP_SYS(brk),
 	SCMP_SYS(mincore),
-	/* the lock, the end, crash points */
+	/* the lock, the end, crash points; kill and tgkill: see own_filter() */
 	SCMP_SYS(set_robust_list), SCMP_SYS(gettid), SCMP_SYS(getpid),
 	SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(exit), SCMP_SYS(exit_group),
 	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack),
-	/* the page tracker: PAGEMAP_SCAN, UFFDIO_WRITEPROTECT */
-	SCMP_SYS(ioctl),
 	/* libext2fs asks for them when it makes a superblock */
 	SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
-	SCMP_SYS(getegid), SCMP_SYS(getrandom), SCMP_SYS(prlimit64),
+	SCMP_SYS(getegid), SCMP_SYS(getrandom),
 };
+
+/* Allowed with this argument alone. */
+static const struct {
+	int call;
+	struct scmp_arg_cmp arg;
+} allowed_if[] = {
+	/* memory, but no code */
+	{ SCMP_SYS(mmap), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
+	{ SCMP_SYS(mprotect), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
+	/* channels and /dev/fuse as they are handed over */
+	{ SCMP_SYS(fcntl), { 1, SCMP_CMP_EQ, F_GETFL, 0 } },
+	{ SCMP_SYS(fcntl), { 1, SCMP_CMP_EQ, F_SETFL, 0 } },
+	{ SCMP_SYS(fcntl), { 1, SCMP_CMP_EQ, F_GET_SEALS, 0 } },
+	/* the page tracker */
+	{ SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, RK_TRACK_SCAN, 0 } },
+	{ SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, RK_TRACK_PROTECT, 0 } },
+	/* fstat() of the C library */
+	{ SCMP_SYS(newfstatat), { 3, SCMP_CMP_EQ, AT_EMPTY_PATH, 0 } },
+	/* its own CPUs and limits */
+	{ SCMP_SYS(sched_getaffinity), { 0, SCMP_CMP_EQ, 0, 0 } },
+	{ SCMP_SYS(sched_setaffinity), { 0, SCMP_CMP_EQ, 0, 0 } },
+	{ SCMP_SYS(prlimit64), { 0, SCMP_CMP_EQ, 0, 0 } },
+};
+
+static struct {
+	struct sock_fprog filter;
+	int root;			/* an empty directory, -1: none */
+} made = { .root = -1 };
+
+/* --- in the zygote ----------------------------------------------------------- */
+
+static int read_filter(int fd)
+{
+	off_t size = lseek(fd, 0, SEEK_END);
+	struct sock_filter *code = size > 0 ? malloc((size_t)size) : NULL;
+
+	if (!code || pread(fd, code, (size_t)size, 0) != size) {
+		free(code);
+		return -ENOMEM;
+	}
+	made.filter.filter = code;
+	made.filter.len = (unsigned short)((size_t)size / sizeof *code);
+	return 0;
+}
+
+static int make_filter(void)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRAP);
+	int r = 0, fd = memfd_create("rump-filter", MFD_CLOEXEC);
+
+	if (!ctx || fd < 0)
+		r = -ENOMEM;
+	for (unsigned i = 0; i < sizeof allowed / sizeof *allowed && !r; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+	for (unsigned i = 0; i < sizeof allowed_if / sizeof *allowed_if && !r;
+	     i++)
+		r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW,
+					   allowed_if[i].call, 1,
+					   &allowed_if[i].arg);
+	if (!r)
+		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (!r)
+		r = seccomp_export_bpf(ctx, fd);
+	if (!r)
+		r = read_filter(fd);
+	if (fd >= 0)
+		close(fd);
+	seccomp_release(ctx);
+	return r;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	(void)!write(fd, text, strlen(text));
+	close(fd);
+}
+
+/* Everybody keeps the one id that he has. */
+static void map_ids(unsigned uid, unsigned gid)
+{
+	char map[64];
+
+	snprintf(map, sizeof map, "%u %u 1", uid, uid);
+	write_file("/proc/self/uid_map", map);
+	write_file("/proc/self/setgroups", "deny");
+	snprintf(map, sizeof map, "%u %u 1", gid, gid);
+	write_file("/proc/self/gid_map", map);
+}
+
+static void enter_namespaces(void)
+{
+	const int flags = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+	unsigned uid = geteuid(), gid = getegid();
+
+	if (unshare(flags) == 0 || errno != EPERM)
+		return;
+	if (unshare(CLONE_NEWUSER | flags) == 0)
+		map_ids(uid, gid);
+}
+
+/* What was removed has no parent, no entries, and can get none. */
+static int open_nowhere(void)
+{
+	static const char *const where[] = { "/tmp", "/dev/shm", "/var/tmp" };
+	char path[64];
+	int fd = -1;
+
+	for (size_t i = 0; i < sizeof where / sizeof *where && fd < 0; i++) {
+		snprintf(path, sizeof path, "%s/rump-root.XXXXXX", where[i]);
+		if (!mkdtemp(path))
+			continue;
+		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		rmdir(path);
+	}
+	return fd;
+}
+
+int rk__sandbox_make(void)
+{
+	/* sanitizers' run-times open files as they like */
+	if (RK_SANITIZED)
+		return 0;
+	made.root = open_nowhere();
+	enter_namespaces();
+	return make_filter();
+}
+
+/* --- in a server ------------------------------------------------------------- */
+
+static void enter_nowhere(void)
+{
+	if (made.root < 0)
+		return;
+	if (fchdir(made.root) == 0)
+		(void)!chroot(".");
+	close(made.root);
+}
 
 static int drop_privileges(void)
 {
@@ -63,22 +218,79 @@ static int drop_privileges(void)
 	return prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? -errno : 0;
 }
 
+/* As linux/landlock.h of a kernel that is newer than our headers. */
+enum {
+	SYS_LANDLOCK_CREATE = 444, SYS_LANDLOCK_RESTRICT = 446,
+	LANDLOCK_VERSION = 1, LANDLOCK_ABI_MAX = 6,
+};
+
+struct landlock_rules {
+	uint64_t fs, net, scoped;
+};
+
+/* Handled and nowhere granted: denied. */
+static void confine(void)
+{
+	/* bits that each version of the interface knows */
+	static const uint8_t fs_bits[] = { 13, 14, 15, 15, 16, 16 };
+	struct landlock_rules rules = { 0 };
+	size_t size = sizeof rules.fs;
+	long abi = syscall(SYS_LANDLOCK_CREATE, NULL, 0, LANDLOCK_VERSION);
+	long fd;
+
+	if (abi < 1)
+		return;
+	abi = abi < LANDLOCK_ABI_MAX ? abi : LANDLOCK_ABI_MAX;
+	rules.fs = (1ull << fs_bits[abi - 1]) - 1;
+	if (abi >= 4) {
+		rules.net = 3;		/* bind, connect */
+		size = offsetof(struct landlock_rules, scoped);
+	}
+	if (abi >= 6) {
+		rules.scoped = 3;	/* abstract sockets, signals */
+		size = sizeof rules;
+	}
+	fd = syscall(SYS_LANDLOCK_CREATE, &rules, size, 0);
+	if (fd < 0)
+		return;
+	syscall(SYS_LANDLOCK_RESTRICT, fd, 0);
+	close((int)fd);
+}
+
+/* kill and tgkill reach nobody else; everything else is the other filter's. */
+static int own_filter(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_kill, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof code / sizeof *code, code };
+
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0 ?
+	       -errno : 0;
+}
+
 int rk__server_sandbox(void)
 {
-	scmp_filter_ctx ctx;
-	int r = drop_privileges();
+	int r;
 
-	if (r < 0 || RK_SANITIZED)		/* their run-time opens files as it likes */
+	if (!RK_SANITIZED)
+		enter_nowhere();
+	r = drop_privileges();
+	if (r < 0 || RK_SANITIZED)
 		return r;
-	ctx = seccomp_init(SCMP_ACT_TRAP);
-	if (!ctx)
-		return -ENOMEM;
-	for (unsigned i = 0; i < sizeof allowed / sizeof allowed[0] && !r; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
-	if (!r)
-		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if (!r)
-		r = seccomp_load(ctx);
-	seccomp_release(ctx);
-	return r;
+	confine();
+	r = own_filter();
+	if (r < 0)
+		return r;
+	/* last: it allows no other */
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &made.filter) < 0 ?
+	       -errno : 0;
 }

@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include "gate/fuse.h"
 #include "recovery/recovery.h"
 #include "supervisor/make.h"
@@ -205,6 +207,28 @@ static void list_fds(const struct rk__family *f, int *ret)
 		*p++ = f->device[i].overlay_fd;
 		*p++ = f->device[i].bitmap_fd;
 	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+void rk__views_only(const struct rk__views *v, int fd)
+{
+	int keep[2 * FDS_MAX + 1], next = STDERR_FILENO + 1;
+
+	list_fds(&v->keeper, keep);
+	list_fds(&v->server, keep + FDS_MAX);
+	keep[2 * FDS_MAX] = fd;
+	qsort(keep, 2 * FDS_MAX + 1, sizeof *keep, compare);
+	for (unsigned i = 0; i <= 2 * FDS_MAX; i++) {
+		if (keep[i] > next)
+			syscall(SYS_close_range, next, keep[i] - 1, 0);
+		if (keep[i] >= next)
+			next = keep[i] + 1;
+	}
+	syscall(SYS_close_range, next, ~0u, 0);
 }
 
 static void close_other(const struct rk__family *mine,

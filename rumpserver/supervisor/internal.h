@@ -170,6 +170,9 @@ struct rk__supervisor {
 	uv_timer_t tick, flush, drain;
 	struct {
 		uint64_t value, since_ns;
+		uint64_t ping, asked_ns;	/* the last, and since when */
+		uint32_t asked;		/* generation of the server */
+		uint64_t tick_ns;
 	} progress;
 	struct {
 		uv_poll_t poll;

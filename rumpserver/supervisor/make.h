@@ -14,10 +14,6 @@
 struct rk__views {
 	struct rk__family keeper;
 	struct rk__family server;
-	/* What the supervisor has besides when it forks the zygote, and
-	 * nobody else may have: the zygote closes it. */
-	int own[RK_MOUNTS_MAX + 1];
-	unsigned n_own;
 };
 
 /* What one source was opened as. */
@@ -49,6 +45,9 @@ void rk__views_finish(struct rk__views *v);
 /* Lets go of the images' locks, whoever still has their descriptors. */
 void rk__views_unlock(struct rk__views *v);
 
+/* In the zygote: closes everything else but fd and the standard streams, be it
+ * the supervisor's or of whoever started it. */
+void rk__views_only(const struct rk__views *v, int fd);
 /* In a fresh child: closes what only the other view holds. */
 const struct rk__family *rk__views_keep(struct rk__views *v, bool keeper);
 

@@ -234,6 +234,7 @@ int rk__fuse_mount(const char *dir, const struct rk__mount_how *how,
 		   int *ret_fd, char *error)
 {
 	int r = check_mount_point(dir, error), fd;
+	bool closed;
 
 	if (r < 0)
 		return r;
@@ -241,7 +242,8 @@ int rk__fuse_mount(const char *dir, const struct rk__mount_how *how,
 	/* The helper may where we may not. */
 	if (fd < 0 && fd != -EACCES)
 		return fd;
-	r = fd < 0 ? -EPERM : mount_directly(fd, dir, how);
+	closed = fd < 0;
+	r = closed ? -EPERM : mount_directly(fd, dir, how);
 	if (r == 0) {
 		*ret_fd = fd;
 		return 0;
@@ -254,6 +256,11 @@ int rk__fuse_mount(const char *dir, const struct rk__mount_how *how,
 		return fail(error, r, "cannot mount on %s: %s", dir,
 			    strerror(-r));
 	fd = mount_by_helper(dir, how, error);
+	/* it opens the device as the user does */
+	if (fd < 0 && closed)
+		return fail(error, -EACCES, "no permission to open /dev/fuse; "
+			    "an administrator may allow it: chmod 666 "
+			    "/dev/fuse");
 	if (fd < 0)
 		return fd;
 	*ret_fd = fd;

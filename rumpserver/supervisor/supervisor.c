@@ -279,18 +279,6 @@ static struct rk__supervisor *make(const struct rk__estate *e)
 	return s;
 }
 
-static void list_own(struct rk__supervisor *s)
-{
-	struct rk__views *v = &s->views;
-
-	v->n_own = 0;
-	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++)
-		if (s->fuse_fd[i] >= 0)
-			v->own[v->n_own++] = s->fuse_fd[i];
-	if (s->holder >= 0)
-		v->own[v->n_own++] = s->holder;
-}
-
 /* What must be there before the loop: no thread exists yet. */
 static int start_zygote(struct rk__supervisor *s, char *error)
 {
@@ -301,7 +289,6 @@ static int start_zygote(struct rk__supervisor *s, char *error)
 			 "cannot map the log: %s", strerror(-e));
 		return e;
 	}
-	list_own(s);
 	e = rk__zygote_start(&s->views, s->config.driver_dir, &s->zygote,
 			     error);
 	if (e < 0)
@@ -369,8 +356,14 @@ int rk__supervisor_start(const struct rk__config *config,
 int rk__supervisor_inherit(struct rk__estate *estate, int socket,
 			   struct rk__supervisor **ret, char *error)
 {
+	int e;
+
 	estate->holder = socket;
-	return start(estate, ret, error);
+	e = start(estate, ret, error);
+	/* the predecessor's clients may have left them something to tell */
+	if (!e && rk__estate_lives(estate))
+		rk__notifiers_start(*ret);
+	return e;
 }
 
 int rk__supervisor_fuse(struct rk__supervisor *s, uint32_t mount, int fd,

@@ -33,6 +33,7 @@ enum rk__message_type {
 	RK_MSG_DETACH,		/* channel `number` ended */
 	RK_MSG_SYNCED,		/* that was all: channels not named are gone */
 	RK_MSG_FLUSH,		/* timer: make a flush point if anything is dirty */
+	RK_MSG_PING,		/* put a into board.heard: are you there? */
 	RK_MSG_STOP,		/* answer clients with ESHUTDOWN, flush, checkpoint, exit 0 */
 	/* up */
 	RK_MSG_READY,		/* serves; number: 1 if it took over */

@@ -4,7 +4,13 @@
  *
  * A hang is a server that stands at the same odd value of board.progress for
  * the whole deadline: it is inside one op. While it mounts or recovers there
- * is no op; then the whole phase has a deadline, a longer one.
+ * is no op; then the whole phase has a deadline, a longer one. Between ops it
+ * answers a ping, unless it is stopped or frozen: then it is killed too, but
+ * no request is to blame.
+ *
+ * The clock stands still while the machine is suspended. If the supervisor was
+ * stopped or frozen itself, with the server or alone, it sees that its own
+ * ticks were late, and begins to count anew.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +43,42 @@ static uint64_t vital_sign(struct rk__board *b)
 	if (phase != RK_PHASE_BOOT && phase != RK_PHASE_RECOVER)
 		return atomic_load(&b->progress);
 	return 1ull << 63 | (uint64_t)atomic_load(&b->generation) << 8 | 1;
+}
+
+static void begin_anew(struct rk__supervisor *s, uint64_t now)
+{
+	s->progress.since_ns = now;
+	s->progress.asked_ns = now;
+}
+
+static void ask(struct rk__supervisor *s, uint64_t now)
+{
+	struct rk__message m = {
+		.type = RK_MSG_PING, .a = atomic_load(&s->board->heard) + 1,
+	};
+
+	s->progress.ping = m.a;
+	s->progress.asked = s->active->generation;
+	s->progress.asked_ns = now;
+	rk__server_send(s->active, &m, NULL, 0);
+}
+
+/* It was asked and has not answered for this long. */
+static void look_for_silence(struct rk__supervisor *s, uint64_t deadline)
+{
+	uint64_t now = rk__now_ns();
+
+	if (!s->active || s->active->dead)
+		return;
+	/* what else it does has a deadline of its own */
+	if (atomic_load(&s->board->phase) != RK_PHASE_SERVE ||
+	    (atomic_load(&s->board->progress) & 1))
+		s->progress.asked_ns = now;
+	if (s->progress.asked != s->active->generation ||
+	    atomic_load(&s->board->heard) == s->progress.ping)
+		ask(s, now);
+	else if (now - s->progress.asked_ns >= deadline)
+		rk__child_kill(s->active->child, SIGKILL);
 }
 
 static void look_for_hang(struct rk__supervisor *s)
@@ -86,12 +128,18 @@ static void look_for_mounts(struct rk__supervisor *s)
 static void tick(uv_timer_t *timer)
 {
 	struct rk__supervisor *s = timer->data;
+	uint64_t now = rk__now_ns(), late = 2 * uv_timer_get_repeat(timer);
 
 	if (s->active)
 		rk__server_pump(s->active);
 	if (s->standby)
 		rk__server_pump(s->standby);
+	if (now - s->progress.tick_ns > late * 1000000)
+		begin_anew(s, now);
+	s->progress.tick_ns = now;
 	look_for_hang(s);
+	if (s->config.deadline_ms)
+		look_for_silence(s, s->config.deadline_ms * 1000000ull);
 	look_for_mounts(s);
 }
 

@@ -23,6 +23,7 @@
 #include "core/core.h"
 #include "gate/notice.h"
 #include "keeper/keeper.h"
+#include "server/loop.h"
 #include "supervisor/loader.h"
 #include "supervisor/message.h"
 #include "supervisor/zygote.h"
@@ -97,6 +98,9 @@ static _Noreturn void become(int zygote_fd, const struct order *o, int fd)
 	setsid();
 	prctl(PR_SET_NAME, names[o->kind]);
 	f = rk__views_keep(views, keeper);
+	/* a hostile driver must not write on somebody's terminal */
+	if (!keeper && !RK_SANITIZED)
+		dup2(STDIN_FILENO, STDERR_FILENO);
 	if (keeper)
 		rk__keeper_run(f, o->first, fd);
 	if (o->kind == RK_SPAWN_NOTIFIER)
@@ -164,14 +168,18 @@ static _Noreturn void run(int fd, const char *dir)
 
 	bind_life();
 	setsid();
-	for (unsigned i = 0; i < views->n_own; i++)
-		close(views->own[i]);
+	rk__views_only(views, fd);
 	default_signals();
 	leave_terminal();
 	prctl(PR_SET_NAME, "rump-zygote");
 	if (prctl(PR_GET_TID_ADDRESS, &tid_address) < 0)
 		tid_address = 0;
 	load_drivers(dir, &h);
+	if (!h.error) {
+		h.error = rk__sandbox_make();
+		snprintf(h.sentence, sizeof h.sentence,
+			 "cannot make the sandbox: %s", strerror(-h.error));
+	}
 	if (rk__message_send(fd, &h, sizeof h, NULL, 0) < 0 || h.error)
 		_exit(0);
 	serve(fd);

@@ -18,9 +18,9 @@ pid_of() { family "$name" | awk -v r="$1" '$1 == r {print $2}'; }
 # The next one listens: the one before it is not asked any more.
 other() { now=$(pid_of supervisor) && [ -n "$now" ] && [ "$now" != "$1" ]; }
 
-mkdir "$dir/m"
 (while :; do
-	"$model" -n 2000 -s $RANDOM "$dir/m" >"$WORK/model" 2>&1 || exit 1
+	rm -rf "$dir/m" && mkdir "$dir/m" &&
+		"$model" -n 2000 -s $RANDOM "$dir/m" >"$WORK/model" 2>&1 || exit 1
 	[ ! -e "$WORK/enough" ] || exit 0
 done) &
 load=$!

@@ -109,5 +109,43 @@ fi
 
 refuses "a mount at no directory" 125 'no such|directory' \
 	"$RUMP" mount "ext4:$base" "$WORK/nowhere"
+# rump mount: what is wrong with the directory or with FUSE.
+mkdir "$WORK/dir"
+refuses "a mount point that is no directory" 125 'not a directory' \
+	"$RUMP" mount "ext4:$base" "$base"
+refuses "a mount on /" 125 'nothing can be mounted' "$RUMP" mount "ext4:$base" /
+refuses "a typo in the driver's options" 125 'noload_' \
+	"$RUMP" mount "ext4:$base,noload_" "$WORK/dir"
+refuses "an option too many" 125 'option' "$RUMP" mount --frob "ext4:$base" "$WORK/dir"
+if [ "$(id -u)" = 0 ] && [ -w /dev/fuse ] &&
+   unshare -m --propagation private true 2>/dev/null; then
+	mkdir "$WORK/dev"
+	mknod "$WORK/null" c 1 3
+	refuses "no FUSE" 125 'no FUSE' unshare -m --propagation private sh -c '
+		mount --bind "$3" /dev && exec "$0" mount "ext4:$1" "$2"' \
+		"$RUMP" "$base" "$WORK/dir" "$WORK/dev"
+	chown 65534 "$WORK" "$base" "$WORK/dir"
+	if setpriv --reuid 65534 --regid 65534 --clear-groups test -x "$RUMP"; then
+		mknod -m 600 "$WORK/fuse" c 10 229
+		refuses "no permission for FUSE" 125 'permission.*/dev/fuse' \
+			unshare -m --propagation private sh -c '
+			mount --bind "$3" /dev/fuse &&
+			exec setpriv --reuid 65534 --regid 65534 --clear-groups \
+				env XDG_RUNTIME_DIR="$4" "$0" mount "ext4:$1" "$2"' \
+			"$RUMP" "$base" "$WORK/dir" "$WORK/fuse" "$WORK"
+	fi
+	chown 0 "$WORK" "$base" "$WORK/dir"
+	# What is in the directory is hidden, as by every mount.
+	: >"$WORK/dir/hidden"
+	"$RUMP" mount "ext4:$base" "$WORK/dir" || fail "a directory that is not empty"
+	[ ! -e "$WORK/dir/hidden" ] || fail "nothing was mounted"
+	refuses "a mount point of ours" 125 'already' \
+		"$RUMP" mount "ext4:$WORK/other.img" "$WORK/dir"
+	mkdir "$WORK/dir2"
+	refuses "an image in use by a mount" 125 'in use' \
+		"$RUMP" mount "ext4:$base" "$WORK/dir2"
+	"$RUMP" umount "$WORK/dir" || fail "no umount"
+	[ -e "$WORK/dir/hidden" ] || fail "what was hidden is gone"
+fi
 refuses "recover of nothing" 125 'no such' "$RUMP" recover "$WORK/none.img"
 refuses "umount of nothing" 125 '.' "$RUMP" umount "$WORK/nowhere"

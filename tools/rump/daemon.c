@@ -32,7 +32,7 @@
 
 enum {
 	IDLE_MAX = 16,			/* supervisors in a row that did nothing */
-	REAP_LOOK_MS = 1, REAP_MAX_MS = 10000,
+	REAP_LOOK_MS = 1, REAP_NOTIFIER_MS = 100, REAP_MAX_MS = 10000,
 };
 
 static struct rk__supervisor *supervisor;
@@ -58,14 +58,14 @@ static bool is_ours(const struct mount_request *q)
 	       now.major == q->major && now.minor == q->minor;
 }
 
-static void leave_terminal(bool stderr_too)
+/* What goes wrong later is told through the pipe. */
+static void leave_terminal(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
-	if (stderr_too)
-		dup2(null, STDERR_FILENO);
+	dup2(null, STDERR_FILENO);
 	if (null > STDERR_FILENO)
 		close(null);
 }
@@ -160,8 +160,6 @@ static int supervise(struct mount_request *q, struct rk__estate *estate,
 		return e;
 	}
 	rk__supervisor_on_stop(supervisor, unmount, q);
-	if (!q->foreground)
-		leave_terminal(true);
 	if (tell >= 0) {
 		(void)!write(tell, "", 1);
 		close(tell);
@@ -209,10 +207,8 @@ static pid_t fork_supervisor(struct holder *h)
 		become_supervisor(h, pair[1]);
 	pid = pid < 0 ? -errno : pid;
 	close(pair[1]);
-	if (h->tell >= 0) {
+	if (h->tell >= 0)
 		close(h->tell);
-		leave_terminal(true);
-	}
 	h->tell = -1;
 	fcntl(h->socket, F_SETFL, O_NONBLOCK);
 	if (pid > 0 && h->asked)
@@ -266,6 +262,39 @@ static int attend(struct holder *h, pid_t pid)
 	return status;
 }
 
+/* A notifier may wait in the kernel for a page that a successor has to bring,
+ * and does nothing else any more. */
+static bool is_notifier(pid_t pid)
+{
+	char path[64], name[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	(void)!fgets(name, sizeof name, f);
+	fclose(f);
+	return strcmp(name, "rump-notifier\n") == 0;
+}
+
+static bool only_notifiers(void)
+{
+	char path[64];
+	int pid, others = 0;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/children",
+		 (int)getpid());
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	while (fscanf(f, "%d", &pid) == 1)
+		others += !is_notifier(pid);
+	fclose(f);
+	return others == 0;
+}
+
 /* The whole family, which became ours. false: one of them does not die. */
 static bool reap(void)
 {
@@ -276,6 +305,8 @@ static bool reap(void)
 		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
 			;
 		if (pid < 0 && errno == ECHILD)
+			return true;
+		if (ms >= REAP_NOTIFIER_MS && only_notifiers())
 			return true;
 		nanosleep(&look, NULL);
 	}
@@ -334,8 +365,10 @@ static int run_holder(struct mount_request *q, int tell, char *error)
 	if (e < 0)
 		return e;
 	stale_clear_source(q->config.mount[0].source);
-	if (!q->foreground)
+	if (!q->foreground) {
+		leave_terminal();
 		(void)!chdir("/");
+	}
 	e = open_signals(&h);
 	if (!e && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		e = -errno;
@@ -364,7 +397,6 @@ static int in_background(struct mount_request *q, char *error)
 	if (pid == 0) {
 		close(fd[0]);
 		setsid();
-		leave_terminal(false);
 		e = run_holder(q, fd[1], error);
 		if (e < 0)
 			(void)!write(fd[1], error, strlen(error) + 1);

@@ -96,16 +96,20 @@ static int stop(const struct search *s, const struct umount_how *how)
 	struct rk_status status;
 	int e;
 
-	if (how->force && rk__fuse_abort(s->dir, error) < 0)
-		return complain("%s", error);
+	/* -EINVAL: it was taken out of sight before, and is still in use */
+	if (how->force) {
+		e = rk__fuse_abort(s->dir, error);
+		if (e < 0 && e != -EINVAL)
+			return complain("%s", error);
+	}
 	if (how->lazy && !how->force &&
 	    rk__fuse_unmount(s->dir, true, error) < 0)
 		return complain("%s", error);
 	e = ask_peer(s->socket, RK_HELLO_STOP, timeout_s, &status);
 	if (e == -EAGAIN)
-		return complain("%s is unmounted, but its supervisor does not "
-				"answer; end it, and the next start brings "
-				"the image to its last flush", s->dir);
+		return complain("%s is unmounted, but its server has not ended "
+				"yet; it will when its deadline is over",
+				s->dir);
 	/* one that saw the mount go has begun to end before we asked */
 	if (e < 0 && (how->lazy || how->force))
 		return 0;
