@@ -129,7 +129,8 @@ static struct rk__fuse_slot *move_small(struct rk__fuse *f, unsigned big)
 	struct rk__fuse_slot *from = rk__fuse_slot(f, big), *to;
 	unsigned i;
 
-	if (from->request->len > RK_FUSE_SMALL || !f->n_free_small)
+	if (from->request->len > RK_FUSE_SMALL || !f->n_free_small ||
+	    family->fragile)
 		return from;
 	i = f->free_small[--f->n_free_small];
 	to = rk__fuse_slot(f, i);
@@ -476,6 +477,7 @@ static void ready(struct rk__source *source, uint32_t events)
 static int map_inbox(struct rk__fuse *f, int fd)
 {
 	void *p = mmap(NULL, RK_FUSE_INBOX_SIZE, PROT_READ | PROT_WRITE,
+		       family->fragile ? MAP_PRIVATE | MAP_ANONYMOUS :
 		       MAP_SHARED, fd, 0);
 
 	if (p == MAP_FAILED)

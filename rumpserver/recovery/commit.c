@@ -21,6 +21,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -228,12 +229,27 @@ static void append(const uint64_t *page, uint32_t n_pages,
 		rk__log_wake_keeper();
 }
 
+/* Nobody will start from this. */
+static void commit_blocks(uint32_t flags)
+{
+	rk__notes_clear();
+	if (flags || rk__staged_count())
+		append(NULL, 0, NULL, 0, flags);
+}
+
 void rk__commit(const struct rk__reply *replies, unsigned n, uint32_t flags,
 		uint64_t *ret_seq)
 {
-	uint32_t n_pages = rk__driver_changed() ?
-		rk__track_collect(state.page, RK_TRACK_MAX) : 0;
+	uint32_t n_pages;
 
+	if (rk__family->fragile) {
+		commit_blocks(flags);
+		if (ret_seq)
+			*ret_seq = state.seq;
+		return;
+	}
+	n_pages = rk__driver_changed() ?
+		  rk__track_collect(state.page, RK_TRACK_MAX) : 0;
 	append(state.page, n_pages, replies, n, flags);
 	if (ret_seq)
 		*ret_seq = state.seq;
@@ -394,6 +410,8 @@ static void load_discarded(const struct rk__record_view *v, uint64_t pos)
 
 void rk__rollback(void)
 {
+	if (rk__family->fragile)
+		abort();	/* there is nothing to go back to */
 	if (rk__driver_changed()) {
 		int r;
 

@@ -124,6 +124,9 @@ struct rk__family {
 	struct rk__mount_spec mount[RK_MOUNTS_MAX];
 	struct rk__device device[RK_MOUNTS_MAX];
 	uint32_t n_mounts;
+	/* To measure what survival costs: commits carry blocks only, and
+	 * requests stand in memory of the server. Its death is the end. */
+	bool fragile;
 };
 
 /* Named instants at which a test makes the process that passes die by SIGKILL. */

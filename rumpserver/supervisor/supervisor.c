@@ -221,6 +221,11 @@ void rk__supervisor_died(struct rk__supervisor *s, int status)
 
 	s->active->dead = true;
 	rk__timers_killed(s);
+	if (s->views.server.fragile && e.cause != RK_CAUSE_STOP) {
+		rk__supervisor_fail(s, -EIO, "a server that was to be fragile "
+				    "died (RUMP_FRAGILE=1)");
+		return;
+	}
 	/* it may have been too broken to say so itself */
 	if (e.cause == RK_CAUSE_NONE && status >= 0 && WIFSIGNALED(status) &&
 	    WTERMSIG(status) != SIGKILL)

@@ -77,7 +77,8 @@ struct rk__summary {
  * calls it must live as long as the family: everything is killed with it. On
  * failure nothing is left and a sentence is in error (RK_SERVER_ERROR_LEN).
  * Environment: RUMP_CRASH=name[:skip] plants a crash point, RUMP_NO_RESEND=1
- * does without FUSE_NOTIFY_RESEND.
+ * does without FUSE_NOTIFY_RESEND. RUMP_FRAGILE=1, to measure what survival
+ * costs: no state is kept, the first death is the end.
  */
 int rk__supervisor_start(const struct rk__config *config,
 			 struct rk__supervisor **ret, char *error);
