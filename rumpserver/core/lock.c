@@ -38,15 +38,21 @@ bool rk__lock_conflicts(const struct rk__lock *l,
 	return overlap(l, r->start, r->end);
 }
 
+/* The one that starts first, as POSIX wants F_GETLK to say. */
 static const struct rk__lock *first_conflict(uint32_t vnode,
 					     const struct rk__lock_request *r)
 {
+	const struct rk__lock *found = NULL;
 	uint32_t i;
 
-	for (i = rk__core->vnode[vnode].locks; i; i = lock_at(i)->next)
-		if (rk__lock_conflicts(lock_at(i), r))
-			return lock_at(i);
-	return NULL;
+	for (i = rk__core->vnode[vnode].locks; i; i = lock_at(i)->next) {
+		const struct rk__lock *l = lock_at(i);
+
+		if (rk__lock_conflicts(l, r) &&
+		    (!found || l->start < found->start))
+			found = l;
+	}
+	return found;
 }
 
 const void *rk__lock_key(uint32_t vnode)

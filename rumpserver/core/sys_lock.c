@@ -12,8 +12,12 @@ static int64_t set(struct rk__call *c, uint32_t vnode,
 {
 	int e = rk__lock_set(vnode, r);
 
-	if (e != -EAGAIN || !wait)
+	if (e != -EAGAIN)
 		return e;
+	/* flock(2) gives up what it wanted to convert even if it fails. */
+	if (!wait)
+		return r->kind == RK_LOCK_FLOCK && rk__lock_wait(vnode, r) > 0 ?
+			rk__call_stage(c, 1) : -EAGAIN;
 	if (c->cancelled)
 		return -EINTR;
 	e = rk__lock_wait(vnode, r);

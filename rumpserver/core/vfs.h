@@ -131,7 +131,8 @@ int rk__lock_set(uint32_t vnode, const struct rk__lock_request *r);
 void rk__lock_test(uint32_t vnode, const struct rk__lock_request *r,
 		   struct rk_flock *ret);
 /*
- * For a request that -EAGAIN would block. 0: park it on rk__lock_key();
+ * For a request that -EAGAIN would block (one of flock(2) that is not to wait
+ * calls it as well, and fails at 0). 0: park it on rk__lock_key();
  * 1: the lock it wants to convert was given up, as flock(2) does: commit and
  * run it again (RK_STAGE); -EDEADLK.
  */
