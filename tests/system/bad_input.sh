@@ -107,6 +107,20 @@ else
 	refuse_image "a read-only image without ro" "$WORK/ro.img" 'ro\b|read-only'
 fi
 
+# /dev/fuse that this user may not open: said, and nobody waits for ever.
+user=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+if [ "$(id -u)" = 0 ] && "${user[@]}" unshare -Urm true 2>/dev/null &&
+   "${user[@]}" test -x "$RUMP" && [ -e /dev/fuse ] &&
+   ! "${user[@]}" test -w /dev/fuse; then
+	chmod 711 "$WORK"
+	mkdir "$WORK/theirs"
+	cp "$base" "$WORK/theirs/disk.img"
+	chown -R 65534:65534 "$WORK/theirs"
+	refuses "/dev/fuse of root alone" 125 'fuse' "${user[@]}" \
+		env XDG_RUNTIME_DIR="$WORK/theirs" \
+		"$RUMP" run -m "/vol=ext4:$WORK/theirs/disk.img" -- true
+fi
+
 refuses "a mount at no directory" 125 'no such|directory' \
 	"$RUMP" mount "ext4:$base" "$WORK/nowhere"
 # rump mount: what is wrong with the directory or with FUSE.

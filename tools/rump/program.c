@@ -239,8 +239,12 @@ int program_go(struct program *p, const char *socket_path)
 
 void program_cancel(struct program *p)
 {
-	if (p->fd >= 0)
+	/* Servers were forked since and have it too: a close alone would not
+	 * be seen. */
+	if (p->fd >= 0) {
+		shutdown(p->fd, SHUT_RDWR);
 		close(p->fd);
+	}
 	p->fd = -1;
 	while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
 		;
