@@ -136,7 +136,9 @@ static struct rk__fuse_slot *move_small(struct rk__fuse *f, unsigned big)
 	to = rk__fuse_slot(f, i);
 	memcpy(to->request, from->request, from->request->len);
 	atomic_store(&f->inbox->interrupted[i], 0);
+	atomic_store(&f->inbox->answered[i], 0);
 	atomic_store(&f->inbox->id[i], id_of(from->request));
+	RK_CRASHPOINT(request_copied);
 	rk__fuse_release(from);
 	return to;
 }
@@ -198,6 +200,7 @@ enum rk__fuse_taken rk__fuse_take(struct rk__fuse *f, unsigned leave,
 		return RK_FUSE_FULL;
 	s = rk__fuse_slot(f, f->free_big[--f->n_free_big]);
 	atomic_store(&f->inbox->interrupted[index_of(s)], 0);
+	atomic_store(&f->inbox->answered[index_of(s)], 0);
 	n = read(f->source.fd, s->request, RK_FUSE_READ_SIZE);
 	if (n <= 0) {
 		int error = n < 0 ? errno : ENODEV;
@@ -310,6 +313,12 @@ static void answer(struct rk__fuse_slot *s)
 		.error = h->result < 0 ? (int32_t)h->result : 0,
 		.unique = s->request->unique,
 	};
+	if (!len) {
+		atomic_store_explicit(&s->fuse->inbox->answered[index_of(s)],
+				      1 + (uint32_t)-head->error,
+				      memory_order_release);
+		RK_CRASHPOINT(answer_noted);
+	}
 	(void)!write(s->fuse->source.fd, head, head->len);
 }
 

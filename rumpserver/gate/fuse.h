@@ -40,6 +40,10 @@ struct rk__fuse_inbox {
 	_Atomic uint64_t id[RK_FUSE_SLOTS];
 	/* The caller got a signal: this request ends with EINTR. */
 	_Atomic uint8_t interrupted[RK_FUSE_SLOTS];
+	/* 1 + the errno of an answer without data, stored before it is written;
+	 * 0: none was. A successor gives it again, and does not run the request
+	 * again: it may have been answered long before others that stand here. */
+	_Atomic uint32_t answered[RK_FUSE_SLOTS];
 };
 
 /* A big slot is a page, at whose end the header of a write lies, and then

@@ -258,7 +258,15 @@ int rk__fuse_setlk(struct rk__fuse_call *c)
 	struct rk__lock_request want;
 	int r = wanted_lock(c, &want);
 
-	return r < 0 ? r : rk__lock_set(c->vnode, &want);
+	if (r == 0)
+		r = rk__lock_set(c->vnode, &want);
+	/* flock(2) gives up what it wanted to convert even if it fails. */
+	if (r == -EAGAIN && want.kind == RK_LOCK_FLOCK &&
+	    rk__lock_wait(c->vnode, &want) > 0) {
+		c->outcome = RK_STAGE;
+		return 0;
+	}
+	return r;
 }
 
 /* Waiting locks must not take the slots that unlocking needs. */

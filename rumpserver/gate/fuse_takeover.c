@@ -19,8 +19,11 @@
  * it. FORGETs and INTERRUPTs are never sent again; they count from the slot.
  *
  * An older kernel is not asked: what stands in the slots is served, and an
- * answer that nobody waits for is refused by the kernel. Requests are never in
- * neither place, because a request enters its slot by the kernel's own store.
+ * answer that nobody waits for is refused by the kernel. An answer without data
+ * is noted before it is written, and given again from there: a create that was
+ * told EEXIST must not run once more behind a removal that stands beside it.
+ * What has data and was not committed only read. Requests are never in neither
+ * place, because a request enters its slot by the kernel's own store.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -85,7 +88,14 @@ static void resume(struct rk__fuse *f, unsigned i, bool heard_all)
 	struct rk__fuse_slot *s = rk__fuse_slot(f, i);
 	bool committed = rk__was_committed(RK_SLOT_FUSE(f->mount, i),
 					   rk__fuse_held(f, i));
+	uint32_t answered = atomic_load(&f->inbox->answered[i]);
 
+	if (!committed && answered && (s->seen || !heard_all)) {
+		rk__fuse_answer(f, s->request->unique,
+				-(int64_t)(answered - 1), NULL, 0);
+		rk__fuse_release(s);
+		return;
+	}
 	if (!committed && (s->seen || !heard_all || !wants_answer(s))) {
 		rk__fuse_serve(s);
 		return;
@@ -105,13 +115,16 @@ int rk__fuse_resume(uint32_t mount)
 	if (!f->live)
 		return -ENODEV;
 	heard_all = ask_again(f) && hear_again(f);
+	RK_CRASHPOINT(recover_asked);
 	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
 		held[i] = rk__fuse_held(f, i);
 	/* Those that interrupt others come when the others wait. */
 	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
 		if (held[i] && rk__fuse_slot(f, i)->request->opcode !=
-		    FUSE_INTERRUPT)
+		    FUSE_INTERRUPT) {
 			resume(f, i, heard_all);
+			RK_CRASHPOINT(recover_half_resumed);
+		}
 	rk__serve_flush();
 	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
 		if (held[i] && rk__fuse_held(f, i) == held[i] &&

@@ -135,7 +135,9 @@ struct rk__family {
 	X(log_not_published) X(reply_not_posted) X(reply_half_posted)	\
 	X(apply_half_done) X(flush_half_done) X(flush_not_synced)	\
 	X(checkpoint_half_done) X(replay_half_done)			\
-	X(recover_loaded) X(recover_half_posted) X(forget_taken)
+	X(recover_loaded) X(recover_half_posted) X(recover_asked)	\
+	X(recover_half_resumed) X(forget_taken) X(request_copied)	\
+	X(answer_noted)
 
 enum rk__crashpoint {
 	RK_CRASH_NONE,

@@ -410,6 +410,26 @@ Test(fuse, an_old_kernel_is_not_asked)
 	cr_assert_eq(fake.creates, 1);
 }
 
+/* It may have been answered before others that stand there came. */
+Test(fuse, an_answered_error_is_given_again_and_not_run)
+{
+	uint64_t u = send_create("a", 0);
+
+	take_and_die();
+	atomic_store(&rk__fuse_of(0)->inbox->answered[slot_of(u)], 1 + EEXIST);
+	fake.family.fuse_init[0] = 0;
+	fake_start_server(false);
+	rk__fuse_resume(0);
+	expect(u, -EEXIST);
+	cr_assert_eq(fake.creates, 0);
+	cr_assert_eq(slot_of(u), RK_FUSE_SLOTS);
+	/* The mark is the request's, not the slot's. */
+	u = send_create("a", 0);
+	fake_poll();
+	expect(u, 0);
+	cr_assert_eq(fake.creates, 1);
+}
+
 Test(fuse, what_is_not_sent_again_was_answered)
 {
 	send_create("a", 0);
