@@ -101,6 +101,22 @@ in_mount()
 	"$RUMP" run -m "/vol=ext4:$img" -- "$@"
 }
 
+# under_kills IMAGE EVERY COMMAND...: in_mount, and the server is killed at
+# random; the image is in order afterwards. What the command said is in
+# $WORK/under.log, and is shown if it failed. Adds to KILLS.
+KILLS=0
+under_kills()
+{
+	local img=$1 every=$2 n log=$WORK/under.log
+	shift 2
+	"$RUMP" run --kill-every "$every" -m "/vol=ext4:$img" -- "$@" \
+		>"$log" 2>&1 || { tail -n 60 "$log" >&2; fail "$1 saw an error"; }
+	n=$(kills_in "$log")
+	[ "$n" -gt 0 ] || fail "$1: the server was never killed"
+	KILLS=$((KILLS + n))
+	check_image "$img"
+}
+
 # dump IMAGE PATH FILE: reads a file without rump.
 dump() { debugfs -R "dump $2 $3" "$1" 2>/dev/null; [ -e "$3" ]; }
 

@@ -1,45 +1,76 @@
 /*
- * board.c - shows the words of a family's board, as a process of it has them
- * mapped: "board PID". For tests that must know whether a crash point was hit,
- * and how often a server was replaced.
+ * board.c - looks at the board of a family, as a process of it has it mapped,
+ * and writes to it. For tests that must know whether a crash point was hit, how
+ * often a server was replaced, or that have one die again and again.
+ *
+ *	board PID			shows its words
+ *	board PID crash SKIP POINT...	until PID ends, or SIGTERM: arms one of
+ *			these points (all: every one), chosen at random, to be
+ *			passed up to SKIP times; as soon as it was hit, or was
+ *			not hit for a while, the next. Prints how often each
+ *			was hit.
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include "recovery/family.h"
 
-static int read_board(const char *pid, struct rk__board *ret)
+enum { LOOK_US = 200, PATIENCE = 150 };	/* looks at a point that is not hit */
+
+struct target {
+	int mem;
+	off_t at;		/* of the board, in the process */
+};
+
+static const char *const names[RK_CRASH_END] = {
+#define NAME(n) [RK_CRASH_##n] = #n,
+	RK_CRASHPOINTS(NAME)
+#undef NAME
+};
+
+static volatile sig_atomic_t over;
+
+static int find(const char *pid, struct target *ret)
 {
 	char path[64], line[512];
-	unsigned long long at = 0;
 	FILE *maps;
-	int fd, ok;
 
+	ret->at = 0;
 	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
 	maps = fopen(path, "re");
 	if (!maps)
 		return -1;
 	while (fgets(line, sizeof(line), maps))
 		if (strstr(line, "memfd:rump-board"))
-			at = strtoull(line, NULL, 16);
+			ret->at = (off_t)strtoull(line, NULL, 16);
 	fclose(maps);
 	snprintf(path, sizeof(path), "/proc/%s/mem", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	ok = at && pread(fd, ret, sizeof(*ret), (off_t)at) == sizeof(*ret);
-	close(fd);
-	return ok ? 0 : -1;
+	ret->mem = ret->at ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	return ret->mem < 0 ? -1 : 0;
 }
 
-int main(int argc, char **argv)
+static bool load(const struct target *t, size_t offset, void *to, size_t n)
+{
+	return pread(t->mem, to, n, t->at + (off_t)offset) == (ssize_t)n;
+}
+
+static bool store(const struct target *t, size_t offset, uint32_t value)
+{
+	return pwrite(t->mem, &value, sizeof value, t->at + (off_t)offset) ==
+	       sizeof value;
+}
+
+static int show(const struct target *t)
 {
 	static struct rk__board b;
 
-	if (argc != 2 || read_board(argv[1], &b) < 0) {
+	if (!load(t, 0, &b, sizeof b)) {
 		fprintf(stderr, "board: no board to be read\n");
 		return 1;
 	}
@@ -50,4 +81,85 @@ int main(int argc, char **argv)
 	       b.generation, b.crash_at, b.crash_skip, b.ops, b.commits,
 	       b.pages, b.blocks, b.log_bytes, b.death_ns, b.answer_ns);
 	return 0;
+}
+
+/* --- crashing ---------------------------------------------------------------- */
+
+static void end(int number)
+{
+	(void)number;
+	over = 1;
+}
+
+/* false: the process is gone. *hit: whether the point was. */
+static bool arm_and_wait(const struct target *t, uint32_t point, uint32_t skip,
+			 bool *hit)
+{
+	uint32_t now = point;
+
+	*hit = false;
+	/* Nobody counts down a point that is not armed. */
+	if (!store(t, offsetof(struct rk__board, crash_skip), skip) ||
+	    !store(t, offsetof(struct rk__board, crash_at), point))
+		return false;
+	for (unsigned i = 0; i < PATIENCE && now == point && !over; i++) {
+		usleep(LOOK_US);
+		if (!load(t, offsetof(struct rk__board, crash_at), &now,
+			  sizeof now))
+			return false;
+	}
+	*hit = now == RK_CRASH_NONE;
+	return *hit || store(t, offsetof(struct rk__board, crash_at),
+			     RK_CRASH_NONE);
+}
+
+static unsigned chosen(char **name, uint32_t *ret)
+{
+	unsigned n = 0;
+
+	for (uint32_t p = RK_CRASH_NONE + 1; p < RK_CRASH_END; p++)
+		for (char **s = name; *s; s++)
+			if (!strcmp(*s, names[p]) || !strcmp(*s, "all")) {
+				ret[n++] = p;
+				break;
+			}
+	return n;
+}
+
+static int crash(const struct target *t, uint32_t skip, char **name)
+{
+	uint32_t point[RK_CRASH_END], n = chosen(name, point);
+	unsigned long hits[RK_CRASH_END] = { 0 }, all = 0;
+	struct sigaction sa = { .sa_handler = end };
+	bool hit = false, there = n > 0;
+	uint32_t p;
+
+	sigaction(SIGTERM, &sa, NULL);
+	srandom((unsigned)time(NULL) ^ (unsigned)getpid());
+	while (there && !over) {
+		p = point[(unsigned long)random() % n];
+		there = arm_and_wait(t, p, (uint32_t)random() % (skip + 1),
+				     &hit);
+		hits[p] += hit;
+		all += hit;
+	}
+	for (p = RK_CRASH_NONE + 1; p < RK_CRASH_END; p++)
+		if (hits[p])
+			printf("hit %s %lu\n", names[p], hits[p]);
+	printf("hits %lu\n", all);
+	return n ? 0 : 2;
+}
+
+int main(int argc, char **argv)
+{
+	struct target t;
+
+	if (argc < 2 || find(argv[1], &t) < 0) {
+		fprintf(stderr, "board: no board to be read\n");
+		return 1;
+	}
+	if (argc > 4 && !strcmp(argv[2], "crash"))
+		return crash(&t, (uint32_t)strtoul(argv[3], NULL, 10),
+			     argv + 4);
+	return show(&t);
 }
