@@ -2,8 +2,8 @@
 # run.sh [--long] [--only PATTERN] SCRIPT...: runs test scripts one after the
 # other. A script is one test: it has a time limit (a comment "# limit: S [L]",
 # seconds for the short and the long variant), its log is shown if it fails,
-# and afterwards no process, mount, loop device or shared memory of it may be
-# left. To run one again: BUILD=DIR bash SCRIPT.
+# and afterwards no process, mount, loop device, file or shared memory of it
+# may be left. To run one again: BUILD=DIR bash SCRIPT.
 #
 # The last line is "counts: PASSED FAILED SKIPPED", for tools/check.
 set -uo pipefail
@@ -45,10 +45,14 @@ ours()
 	done
 }
 
+# All of a script is below its own $temp: others may be at work beside it.
 things()
 {
-	awk '{print "mount", $5}' /proc/self/mountinfo
-	losetup -n -O NAME,BACK-FILE 2>/dev/null | grep rump- | sed 's/^/loop /'
+	awk -v t="$temp/" 'index($5, t) == 1 {print "mount", $5}' \
+		/proc/self/mountinfo
+	losetup -n -O NAME,BACK-FILE 2>/dev/null | grep -F "$temp/" |
+		sed 's/^/loop /'
+	find "$temp" -xdev -mindepth 1 -maxdepth 1 -printf 'file %p\n'
 	find /dev/shm -mindepth 1 -maxdepth 1 \( -name '*rump*' -o -name 'rk*' \) \
 		-printf 'shm %p\n' 2>/dev/null
 }
@@ -78,9 +82,11 @@ for script; do
 
 	printf '%-34s ' "$name"
 	id=$$-$RANDOM-$(date +%s%N)
+	temp=$(mktemp -d "${TMPDIR:-/tmp}/rump-run.XXXXXX")
+	chmod 755 "$temp"
 	things | sort >"$before"
 	start=$(date +%s%N)
-	RUMP_TEST_ID=$id timeout -k 15 "$limit" bash "$script" \
+	RUMP_TEST_ID=$id TMPDIR=$temp timeout -k 15 "$limit" bash "$script" \
 		>"$log" 2>&1 </dev/null &
 	child=$!
 	wait "$child"
@@ -89,6 +95,9 @@ for script; do
 	took=$((($(date +%s%N) - start) / 1000000))
 	rest=$(left_over)
 	[ -z "$rest" ] || { echo "$rest" >>"$log"; status=99; }
+	sed -n "s|^.*mount \($temp/.*\)|\1|p" <<<"$rest" |
+		xargs -r -d '\n' umount -l
+	rm -rf --one-file-system "$temp"
 
 	case $status in
 	0)	passed=$((passed + 1))
