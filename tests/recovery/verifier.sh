@@ -3,7 +3,7 @@
 # return, while the server dies: at random instants, at every named crash point
 # again and again, stopped instead of killed; with and without the kernel's
 # resend, with both ways to find changed pages.
-# limit: 200 1500
+# limit: 240 1800
 . "$(dirname "$0")/../harness/lib.sh"
 need_fuse
 verifier=$BUILD/tests/recovery/verifier
@@ -115,8 +115,31 @@ two_mounts()
 	check_image "$img.2"
 }
 
+# Clients of the library change other files of the same file system.
+both_doors()
+{
+	image "$img" 256M
+	"$RUMP" run --kill-every 15ms -m "/vol=ext4:$img" -- sh -c '
+		mkdir /vol/verifier /vol/model
+		"$1" -s "$2" -r "$3" /vol/verifier & v=$!
+		i=0
+		while kill -0 $v 2>/dev/null; do
+			i=$((i + 1))
+			mkdir "/vol/model/$i" || exit 3
+			"$4" -l -n 300 -s "$i" "/vol/model/$i" || exit 4
+			rm -r "/vol/model/$i" || exit 5
+		done
+		wait $v' - "$verifier" "$seconds" "$seed" \
+		"$BUILD/tests/recovery/model" >"$WORK/log" 2>&1 &
+	run=$!
+	background "$run"
+	wait "$run" || true
+	finish "beside clients of the library" "$(kills_in "$WORK/log")"
+}
+
 random_kills
 two_mounts
+both_doors
 anyone
 points "every crash point" 20 all
 points "around the answer" 300 request_taken reply_not_posted \
