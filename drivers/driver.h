@@ -13,7 +13,8 @@
  * error after rk_host.change() has its changes rolled back by the server.
  * Objects are named by inode number; the server resolves names, checks
  * permissions and holds references. A missing function answers as its comment
- * says.
+ * says. A driver that keeps FS_APPEND_FL and FS_IMMUTABLE_FL refuses with
+ * -EPERM what they forbid, except opening, which it does not see.
  */
 #ifndef RK_DRIVER_H
 #define RK_DRIVER_H
@@ -74,6 +75,11 @@ enum {
 	RK_SET_ATIME = 1 << 4,
 	RK_SET_MTIME = 1 << 5,
 	RK_SET_CTIME = 1 << 6,
+	RK_SET_FLAGS = 1 << 7,
+	/* The times are "now", which is no more than a write would do. */
+	RK_SET_TOUCH = 1 << 8,
+	/* Follows from something that was allowed: nobody asked for it. */
+	RK_SET_FORCE = 1 << 9,
 };
 
 struct rk_setattr {
@@ -82,6 +88,7 @@ struct rk_setattr {
 	uint32_t uid, gid;
 	uint64_t size;
 	struct rk_time atime, mtime, ctime;
+	uint32_t flags;			/* FS_*_FL; unknown ones: -EOPNOTSUPP */
 };
 
 /* Called for each entry; a non-zero answer means "full, stop before this
@@ -112,6 +119,11 @@ struct rk_driver {
 	/* Any type. dir's nlink and times are kept too. */
 	int (*create)(void *fs, uint64_t dir, const char *name, size_t len,
 		      const struct rk_new *what, struct rk_stat *ret);
+	/* An object without a name, with nlink 0, as unlink leaves one. Taken to
+	 * be made in `dir`. */
+	int (*tmpfile)(void *fs, uint64_t dir, const struct rk_new *what,
+		       struct rk_stat *ret);			/* -EOPNOTSUPP */
+	/* Also of an object with nlink 0: the server knows whether it may. */
 	int (*link)(void *fs, uint64_t ino, uint64_t dir, const char *name,
 		    size_t len, struct rk_stat *ret);
 	/* Removes a name. *ret: the object after it; with nlink 0 the object
@@ -121,9 +133,10 @@ struct rk_driver {
 	 * (-EISDIR, -ENOTDIR). */
 	int (*unlink)(void *fs, uint64_t dir, const char *name, size_t len,
 		      bool directory, struct rk_stat *ret);
-	/* flags: RENAME_NOREPLACE, RENAME_EXCHANGE of Linux. *victim: the
-	 * replaced object after it (ino 0: none), as for unlink. The server
-	 * has checked that a directory does not move into itself. */
+	/* flags: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT of Linux.
+	 * *victim: the replaced object after it (ino 0: none), as for unlink.
+	 * The server has checked that a directory does not move into itself.
+	 */
 	int (*rename)(void *fs, uint64_t dir, const char *name, size_t len,
 		      uint64_t newdir, const char *newname, size_t newlen,
 		      uint32_t flags, struct rk_stat *victim);

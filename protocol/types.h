@@ -29,7 +29,12 @@ struct rk_stat {
 	uint32_t blksize;
 	uint32_t generation;
 	struct rk_time atime, mtime, ctime, btime;
+	uint32_t flags;			/* FS_*_FL, as FS_IOC_GETFLAGS has them */
+	uint32_t hints;			/* RK_STAT_* */
 };
+
+/* It may have a POSIX access list that says more than the mode. */
+#define RK_STAT_ACL 1u
 
 struct rk_statfs {
 	uint64_t type;

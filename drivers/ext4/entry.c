@@ -65,6 +65,13 @@ static int ext4_create(void *fs, uint64_t dir, const char *name, size_t len,
 	return rk__ext4_create(fs, dir, name, len, what, ret);
 }
 
+static int ext4_tmpfile(void *fs, uint64_t dir, const struct rk_new *what,
+			struct rk_stat *ret)
+{
+	SCRATCH(fs);
+	return rk__ext4_tmpfile(fs, dir, what, ret);
+}
+
 static int ext4_link(void *fs, uint64_t ino, uint64_t dir, const char *name,
 		     size_t len, struct rk_stat *ret)
 {
@@ -190,6 +197,7 @@ const struct rk_driver rk_driver = {
 	.getattr = ext4_getattr,
 	.setattr = ext4_setattr,
 	.create = ext4_create,
+	.tmpfile = ext4_tmpfile,
 	.link = ext4_link,
 	.unlink = ext4_unlink,
 	.rename = ext4_rename,

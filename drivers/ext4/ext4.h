@@ -36,6 +36,7 @@ struct run {
 struct node {
 	ext2_ino_t ino;
 	struct ext2_inode_large i;
+	bool attrs;			/* it has some in the inode itself */
 };
 
 /*
@@ -152,6 +153,18 @@ static inline struct ext2_inode *small(struct node *n)
 {
 	return (struct ext2_inode *)&n->i;
 }
+
+/* As the kernel's driver has them, of which libext2fs knows fewer. */
+#define FLAGS_VISIBLE 0x725bdfffu
+#define FLAGS_MODIFIABLE 0x604bc0ffu
+
+/* -EPERM if one of these flags forbids a change to it. */
+static inline int guarded(const struct node *n, uint32_t flags)
+{
+	return n->i.i_flags & flags ? -EPERM : 0;
+}
+#define IMMUTABLE EXT2_IMMUTABLE_FL
+#define FROZEN (EXT2_IMMUTABLE_FL | EXT2_APPEND_FL)
 
 static inline bool has_inline(const struct node *n)
 {
@@ -346,6 +359,8 @@ int rk__ext4_lookup(void *fs, uint64_t dir, const char *name, size_t len,
 		    struct rk_stat *ret);
 int rk__ext4_create(void *fs, uint64_t dir, const char *name, size_t len,
 		    const struct rk_new *what, struct rk_stat *ret);
+int rk__ext4_tmpfile(void *fs, uint64_t dir, const struct rk_new *what,
+		     struct rk_stat *ret);
 int rk__ext4_link(void *fs, uint64_t ino, uint64_t dir, const char *name,
 		  size_t len, struct rk_stat *ret);
 int rk__ext4_unlink(void *fs, uint64_t dir, const char *name, size_t len,
@@ -366,6 +381,8 @@ bool rk__ext4_is_staged(struct ext4 *e, ext2_ino_t ino);
 int rk__ext4_stage(struct ext4 *e, struct node *n);
 int rk__ext4_unstage(struct ext4 *e, struct node *n);
 int rk__ext4_orphan_add(struct ext4 *e, struct node *n);
+/* It gets a name again; the caller writes it. */
+int rk__ext4_orphan_back(struct ext4 *e, struct node *n);
 int rk__ext4_reclaim(void *fs, uint64_t ino);
 /* Reclaims what an earlier mount left. */
 int rk__ext4_orphan_replay(struct ext4 *e);

@@ -256,6 +256,9 @@ int64_t rk__ext4_write(void *fs, uint64_t ino, const void *buf, size_t len,
 		return S_ISDIR(n.i.i_mode) ? -EISDIR : -EINVAL;
 	if (!len)
 		return 0;
+	err = guarded(&n, IMMUTABLE);
+	if (err)
+		return err;
 	max = rk__ext4_max_blocks(e, &n) << e->block_bits;
 	if (off >= max)
 		return -EFBIG;

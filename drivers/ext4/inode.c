@@ -69,6 +69,19 @@ static unsigned known_size(struct ext4 *e)
 		? size : sizeof(struct ext2_inode_large);
 }
 
+/* e->raw is that of n. */
+static bool inline_attrs(struct ext4 *e, const struct node *n)
+{
+	unsigned size = EXT2_INODE_SIZE(e->fs->super);
+	unsigned at = EXT2_GOOD_OLD_INODE_SIZE + n->i.i_extra_isize;
+	uint32_t magic;
+
+	if (size <= EXT2_GOOD_OLD_INODE_SIZE || at + sizeof(magic) > size)
+		return false;
+	memcpy(&magic, e->raw + at, sizeof(magic));
+	return magic == EXT2_EXT_ATTR_MAGIC;
+}
+
 int rk__ext4_node_read_raw(struct ext4 *e, uint64_t ino, struct node *ret)
 {
 	int err = ino > UINT32_MAX ? -ESTALE : rk__ext4_raw_read(e, ino);
@@ -78,6 +91,7 @@ int rk__ext4_node_read_raw(struct ext4 *e, uint64_t ino, struct node *ret)
 	memset(&ret->i, 0, sizeof(ret->i));
 	ret->ino = ino;
 	memcpy(&ret->i, e->raw, known_size(e));
+	ret->attrs = inline_attrs(e, ret);
 	return 0;
 }
 
@@ -164,17 +178,22 @@ static struct rk_time get_time(uint32_t low, bool has, uint32_t extra)
 	return t;
 }
 
-/* Without the extra word, seconds beyond its range stay at its end. */
+/* Two bits more than 32, all of them for later times. */
+#define TIME_MAX_EXTRA 15032385535ll
+
+/* A time beyond what the inode can hold stays at the end of it. */
 static uint32_t put_time(const struct rk_time *t, bool has, uint32_t *extra)
 {
-	if (has) {
-		*extra = (((t->sec - (int32_t)t->sec) >> 32) & 3) |
-			 t->nsec << 2;
-		return t->sec;
+	int64_t max = has ? TIME_MAX_EXTRA : INT32_MAX, sec = t->sec;
+	uint32_t nsec = t->nsec;
+
+	if (sec >= max || sec <= INT32_MIN) {
+		sec = sec >= max ? max : INT32_MIN;
+		nsec = 0;
 	}
-	if (t->sec > INT32_MAX)
-		return INT32_MAX;
-	return t->sec < INT32_MIN ? (uint32_t)INT32_MIN : (uint32_t)t->sec;
+	if (has)
+		*extra = (((sec - (int32_t)sec) >> 32) & 3) | nsec << 2;
+	return sec;
 }
 
 void rk__ext4_set_time(struct ext4 *e, struct node *n, int which,
@@ -264,6 +283,9 @@ void rk__ext4_stat(struct ext4 *e, const struct node *n, struct rk_stat *ret)
 	ret->rdev = rdev_of(n);
 	ret->blksize = e->block_size;
 	ret->generation = i->i_generation;
+	ret->flags = i->i_flags & FLAGS_VISIBLE;
+	if (n->attrs || ext2fs_file_acl_block(e->fs, small((void *)n)))
+		ret->hints = RK_STAT_ACL;
 	ret->atime = get_time(i->i_atime, EXTRA(e, n, i_atime_extra),
 			      i->i_atime_extra);
 	ret->mtime = get_time(i->i_mtime, EXTRA(e, n, i_mtime_extra),
@@ -330,6 +352,7 @@ int rk__ext4_new_node(struct ext4 *e, const struct node *dir,
 	if (err)
 		return err;
 	n->ino = ino;
+	n->attrs = false;
 	fill_new(e, dir, what, n);
 	if (S_ISREG(what->mode) || S_ISDIR(what->mode) || S_ISLNK(what->mode))
 		rk__ext4_map_init(e, n);

@@ -61,7 +61,7 @@ static int open_for_new(struct ext4 *e, uint64_t dir, const char *name,
 	if (ret->i.i_links_count == 0)
 		return -ENOENT;
 	err = rk__ext4_dir_find(e, ret, name, len, &s);
-	return err == -ENOENT ? 0 : err ? err : -EEXIST;
+	return err == -ENOENT ? guarded(ret, IMMUTABLE) : err ? err : -EEXIST;
 }
 
 static int make_symlink(struct ext4 *e, struct node *n, const char *target)
@@ -152,6 +152,30 @@ int rk__ext4_create(void *fs, uint64_t dir, const char *name, size_t len,
 	return 0;
 }
 
+int rk__ext4_tmpfile(void *fs, uint64_t dir, const struct rk_new *what,
+		     struct rk_stat *ret)
+{
+	struct ext4 *e = fs;
+	struct node d, n;
+	int err = e->read_only ? -EROFS : rk__ext4_dir_node(e, dir, &d);
+
+	if (!err)
+		err = guarded(&d, IMMUTABLE);
+	if (!err)
+		err = S_ISREG(what->mode) ? check_new(e, &d, what) : -EINVAL;
+	if (err)
+		return err;
+	e->host.change(e->host.ctx);
+	err = rk__ext4_new_node(e, &d, what, &n);
+	if (err)
+		return err;
+	n.i.i_links_count = 0;
+	err = rk__ext4_orphan_add(e, &n);
+	if (!err)
+		rk__ext4_stat(e, &n, ret);
+	return err;
+}
+
 int rk__ext4_link(void *fs, uint64_t ino, uint64_t dir, const char *name,
 		  size_t len, struct rk_stat *ret)
 {
@@ -163,13 +187,15 @@ int rk__ext4_link(void *fs, uint64_t ino, uint64_t dir, const char *name,
 		err = rk__ext4_node_read(e, ino, &n);
 	if (err)
 		return err;
-	if (S_ISDIR(n.i.i_mode))
+	if (S_ISDIR(n.i.i_mode) || guarded(&n, FROZEN))
 		return -EPERM;
-	if (n.i.i_links_count == 0)
-		return -ENOENT;
 	if (n.i.i_links_count >= EXT2_LINK_MAX)
 		return -EMLINK;
 	e->host.change(e->host.ctx);
+	if (n.i.i_links_count == 0)
+		err = rk__ext4_orphan_back(e, &n);
+	if (err)
+		return err;
 	n.i.i_links_count++;
 	rk__ext4_touch(e, &n, T_CTIME);
 	err = rk__ext4_node_write(e, &n);
@@ -228,8 +254,11 @@ int rk__ext4_unlink(void *fs, uint64_t dir, const char *name, size_t len,
 	if (!err)
 		err = rk__ext4_node_read(e, s.ino, &n);
 	if (!err)
-		err = n.ino == d.ino ? -EINVAL
-				     : check_unlink(e, &n, directory);
+		err = n.ino == d.ino ? -EINVAL : guarded(&d, FROZEN);
+	if (!err)
+		err = guarded(&n, FROZEN);
+	if (!err)
+		err = check_unlink(e, &n, directory);
 	if (err)
 		return err;
 	e->host.change(e->host.ctx);

@@ -56,6 +56,14 @@ static int orphan_remove(struct ext4 *e, struct node *n)
 	return -EUCLEAN;
 }
 
+int rk__ext4_orphan_back(struct ext4 *e, struct node *n)
+{
+	int err = orphan_remove(e, n);
+
+	n->i.i_dtime = 0;
+	return err;
+}
+
 static int free_xattr_block(struct ext4 *e, struct node *n)
 {
 	errcode_t err;

@@ -95,6 +95,8 @@ static int check(struct ext4 *e, const struct node *n, uint32_t mode,
 		return S_ISDIR(n->i.i_mode) ? -EISDIR : -ENODEV;
 	if (!len)
 		return -EINVAL;
+	if (guarded(n, mode & ~FALLOC_FL_KEEP_SIZE ? FROZEN : IMMUTABLE))
+		return -EPERM;
 	if (off > max || len > max - off)
 		return -EFBIG;
 	if (mode & FALLOC_FL_PUNCH_HOLE)

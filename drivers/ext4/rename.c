@@ -94,7 +94,17 @@ static int remove_source(struct ext4 *e, struct end *a)
 	return err ? err : rk__ext4_dir_remove(e, a->dir, &s);
 }
 
-static int move(struct ext4 *e, struct end *a, struct end *b)
+/* A character device 0,0 stays where the name was. */
+static int leave_whiteout(struct ext4 *e, struct end *a)
+{
+	const struct rk_new what = { .mode = S_IFCHR };
+	struct node n;
+	int err = rk__ext4_new_node(e, a->dir, &what, &n);
+
+	return err ? err : point_to(e, a, &n);
+}
+
+static int move(struct ext4 *e, struct end *a, struct end *b, uint32_t flags)
 {
 	int err;
 
@@ -104,7 +114,8 @@ static int move(struct ext4 *e, struct end *a, struct end *b)
 		err = rk__ext4_dir_add(e, b->dir, b->name, b->len, a->n.ino,
 				rk__ext4_file_type(e, a->n.i.i_mode));
 	if (!err)
-		err = remove_source(e, a);
+		err = flags & RENAME_WHITEOUT ? leave_whiteout(e, a)
+			: remove_source(e, a);
 	if (!err && b->n.ino && S_ISDIR(b->n.i.i_mode))
 		err = rk__ext4_nlink_add(e, b->dir, -1);
 	if (!err)
@@ -135,6 +146,15 @@ static int check_replace(struct ext4 *e, struct end *a, struct end *b)
 	return rc < 0 ? rc : rc ? 0 : -ENOTEMPTY;
 }
 
+static bool is_guarded(const struct end *a, const struct end *b)
+{
+	bool full = b->n.ino;
+
+	return guarded(a->dir, FROZEN) || guarded(&a->n, FROZEN) ||
+	       guarded(b->dir, full ? FROZEN : IMMUTABLE) ||
+	       (full && guarded(&b->n, FROZEN));
+}
+
 static int check(struct ext4 *e, struct end *a, struct end *b, uint32_t flags)
 {
 	bool full = b->dir->i.i_links_count >= EXT2_LINK_MAX &&
@@ -149,6 +169,10 @@ static int check(struct ext4 *e, struct end *a, struct end *b, uint32_t flags)
 		return -ENOENT;
 	if (b->dir->i.i_links_count == 0)
 		return -ENOENT;
+	if (is_guarded(a, b))
+		return -EPERM;
+	if ((flags & RENAME_WHITEOUT) && !e->fs->super->s_free_inodes_count)
+		return -ENOSPC;
 	if (S_ISDIR(a->n.i.i_mode) && a->dir != b->dir && full)
 		return -EMLINK;
 	if (b->n.ino && b->n.ino != a->n.ino && !(flags & RENAME_EXCHANGE))
@@ -181,8 +205,8 @@ int rk__ext4_rename(void *fs, uint64_t dir, const char *name, size_t len,
 	int err = e->read_only ? -EROFS : 0;
 
 	memset(victim, 0, sizeof(*victim));
-	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) ||
-	    flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT) ||
+	    ((flags & RENAME_EXCHANGE) && flags != RENAME_EXCHANGE))
 		return -EINVAL;
 	if (!err)
 		err = rk__ext4_dir_node(e, dir, &d[0]);
@@ -197,7 +221,7 @@ int rk__ext4_rename(void *fs, uint64_t dir, const char *name, size_t len,
 	e->host.change(e->host.ctx);
 	if (flags & RENAME_EXCHANGE)
 		return exchange(e, &a, &b);
-	err = move(e, &a, &b);
+	err = move(e, &a, &b, flags);
 	if (!err && b.n.ino)
 		rk__ext4_stat(e, &b.n, victim);
 	return err;

@@ -37,18 +37,7 @@ static int check_name(const char *name)
 /* Most files have none: seen without building libext2fs's table of them. */
 static bool has_any(struct ext4 *e, struct node *n)
 {
-	unsigned size = EXT2_INODE_SIZE(e->fs->super);
-	unsigned at = EXT2_GOOD_OLD_INODE_SIZE + n->i.i_extra_isize;
-	uint32_t magic;
-
-	if (ext2fs_file_acl_block(e->fs, small(n)))
-		return true;
-	if (size <= EXT2_GOOD_OLD_INODE_SIZE || at + sizeof(magic) > size)
-		return false;
-	if (rk__ext4_raw_read(e, n->ino))
-		return true;
-	memcpy(&magic, e->raw + at, sizeof(magic));
-	return magic == EXT2_EXT_ATTR_MAGIC;
+	return n->attrs || ext2fs_file_acl_block(e->fs, small(n));
 }
 
 static int open_attrs(struct ext4 *e, struct node *n,
@@ -195,6 +184,8 @@ static int open_to_change(struct ext4 *e, uint64_t ino, const char *name,
 
 	if (!err)
 		err = rk__ext4_node_read(e, ino, n);
+	if (!err)
+		err = guarded(n, FROZEN);
 	return err ? err : open_attrs(e, n, ret);
 }
 

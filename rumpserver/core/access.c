@@ -1,11 +1,14 @@
 /*
  * access.c - who may do what: the permission rules of Linux for mode bits,
- * owners, sticky directories and extended attributes. Pure functions of a
- * credential and attributes. Where the kernel has checked already
- * (c->checked), they say yes.
+ * owners, sticky directories and extended attributes. Functions of a credential
+ * and attributes, and of the access list of a file that has one. Where the
+ * kernel has checked already (c->checked), they say yes.
  */
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <string.h>
 #include <unistd.h>
+#include "acl.h"
 #include "vfs_int.h"
 
 bool rk__in_group(const struct rk__cred *c, uint32_t gid)
@@ -25,8 +28,17 @@ int rk__vfs_access(const struct rk__cred *c, const struct rk_stat *st,
 {
 	unsigned granted;
 
+	int r;
+
 	if (c->checked || !(mask & (R_OK | W_OK | X_OK)))
 		return 0;
+	/* As on Linux, a list without a group's bit in the mode is not asked. */
+	if ((st->hints & RK_STAT_ACL) && (st->mode & S_IRWXG) && c->uid != 0 &&
+	    c->uid != st->uid) {
+		r = rk__acl_access(c, st, mask);
+		if (r <= 0)
+			return r;
+	}
 	if (c->uid == 0)
 		granted = R_OK | W_OK |
 			  (S_ISDIR(st->mode) || (st->mode & 0111) ? X_OK : 0);
@@ -37,6 +49,18 @@ int rk__vfs_access(const struct rk__cred *c, const struct rk_stat *st,
 	else
 		granted = st->mode;
 	return mask & ~granted & 7 ? -EACCES : 0;
+}
+
+int rk__may_open(const struct rk_stat *st, uint32_t open_flags)
+{
+	bool write = (open_flags & O_ACCMODE) != O_RDONLY ||
+		     (open_flags & O_TRUNC);
+
+	if (!write || !(st->flags & (FS_IMMUTABLE_FL | FS_APPEND_FL)))
+		return 0;
+	if (st->flags & FS_IMMUTABLE_FL)
+		return -EPERM;
+	return (open_flags & O_APPEND) && !(open_flags & O_TRUNC) ? 0 : -EPERM;
 }
 
 int rk__may_remove(const struct rk__cred *c, const struct rk_stat *dir,

@@ -29,7 +29,7 @@ enum {
 struct rk__vnode {
 	uint64_t ino;
 	uint32_t mount;
-	uint32_t generation;		/* bumped when the index is reused */
+	uint32_t reserved;
 	uint64_t lookups;		/* references the kernel holds (FUSE) */
 	uint32_t opens;			/* ofds and cwds */
 	uint32_t locks;			/* first lock of this file */
@@ -37,7 +37,7 @@ struct rk__vnode {
 	bool used;
 	bool orphan;			/* nlink 0: reclaim at the last reference */
 	bool reclaiming;		/* stages of reclaim remain */
-	uint8_t reserved;
+	bool linkable;			/* an orphan that link() may give a name */
 };
 
 struct rk__ofd {

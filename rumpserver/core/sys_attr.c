@@ -1,6 +1,7 @@
 /*
  * sys_attr.c - attributes: stat, access, mode, owner, times, statfs.
  */
+#include <linux/fs.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,6 +47,8 @@ int64_t rk__sys_faccessat(struct rk__call *c, struct op_faccessat *a)
 	if (r == 0 && (a->mode & W_OK) &&
 	    (S_ISREG(w.st.mode) || S_ISDIR(w.st.mode)))
 		r = rk__writable(w.node.mount);
+	if (r == 0 && (a->mode & W_OK) && (w.st.flags & FS_IMMUTABLE_FL))
+		r = -EPERM;
 	return r;
 }
 
@@ -186,6 +189,8 @@ int64_t rk__sys_utimensat(struct rk__call *c, struct op_utimensat *a)
 	if (r < 0)
 		return r;
 	judged.checked = true;
+	if (now)
+		s.valid |= RK_SET_TOUCH;
 	return rk__vfs_setattr(&judged, w.node, &s, &w.st);
 }
 

@@ -59,7 +59,8 @@ static int may_open(const struct rk__call *c, const struct rk__walked *w,
 	 * belongs to the kernel of whoever looks at them through a mount. */
 	if (!S_ISREG(w->st.mode) && !S_ISDIR(w->st.mode))
 		return -ENXIO;
-	return mask & W_OK ? rk__writable(w->node.mount) : 0;
+	r = mask & W_OK ? rk__writable(w->node.mount) : 0;
+	return r < 0 ? r : rk__may_open(&w->st, flags);
 }
 
 static int create_file(const struct rk__call *c, struct rk__walked *w,

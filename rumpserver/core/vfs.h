@@ -34,6 +34,11 @@ int rk__vfs_setattr(const struct rk__cred *c, struct rk__node n,
 int rk__vfs_create(const struct rk__cred *c, struct rk__node dir,
 		   const char *name, size_t len, const struct rk_new *what,
 		   struct rk_stat *ret);
+/* A file without a name, which the caller must hold from then on; `linkable`:
+ * link() may give it one. */
+int rk__vfs_tmpfile(const struct rk__cred *c, struct rk__node dir,
+		    const struct rk_new *what, bool linkable,
+		    struct rk_stat *ret);
 int rk__vfs_link(const struct rk__cred *c, struct rk__node n,
 		 struct rk__node dir, const char *name, size_t len,
 		 struct rk_stat *ret);
@@ -69,6 +74,8 @@ int rk__vfs_removexattr(const struct rk__cred *c, struct rk__node n,
 			const char *name);
 int rk__vfs_statfs(uint32_t mount, struct rk_statfs *ret);
 int rk__vfs_sync_all(void);
+/* -EPERM: a file that is immutable or append-only is not opened so. */
+int rk__may_open(const struct rk_stat *st, uint32_t open_flags);
 /* R_OK | W_OK | X_OK against mode, owner and groups. */
 int rk__vfs_access(const struct rk__cred *c, const struct rk_stat *st,
 		   unsigned mask);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include "acl.h"
 #include "vfs_int.h"
 
 int rk__vfs_getattr(struct rk__node n, struct rk_stat *ret)
@@ -70,6 +71,8 @@ int rk__vfs_setattr(const struct rk__cred *c, struct rk__node n,
 	ret->dev = rk__mount_dev(n.mount);
 	if (r >= 0 && (set->valid & RK_SET_SIZE))
 		rk__data_changed(n, 0, 0);
+	if (r >= 0 && (s.valid & RK_SET_MODE) && (st.mode ^ s.mode) & 0777)
+		r = rk__acl_follow(n, ret) ?: r;
 	return r;
 }
 
@@ -116,10 +119,8 @@ int rk__vfs_setxattr(const struct rk__cred *c, struct rk__node n,
 	r = xattr_check(c, n, name, true);
 	if (r < 0)
 		return r;
-	/* Permission checks here know mode bits only: to keep a list that
-	 * nobody enforces would be a promise broken. */
-	if (!strncmp(name, "system.posix_acl_", 17))
-		return -EOPNOTSUPP;
+	if (rk__acl_is_name(name))
+		return rk__acl_set(c, n, name, value, size);
 	return d->setxattr ? d->setxattr(rk__fs(n.mount), n.ino, name, value,
 					 size, flags) : -EOPNOTSUPP;
 }
@@ -132,6 +133,8 @@ int rk__vfs_removexattr(const struct rk__cred *c, struct rk__node n,
 
 	if (r < 0)
 		return r;
+	if (rk__acl_is_name(name))
+		return rk__acl_set(c, n, name, NULL, 0);
 	return d->removexattr ? d->removexattr(rk__fs(n.mount), n.ino, name) :
 				-EOPNOTSUPP;
 }

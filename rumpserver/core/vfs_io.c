@@ -30,7 +30,7 @@ int rk__before_write(const struct rk__cred *c, struct rk__node n,
 		     struct rk_stat *ret)
 {
 	const struct rk_driver *d = rk__ops(n.mount);
-	struct rk_setattr set = {.valid = RK_SET_MODE};
+	struct rk_setattr set = {.valid = RK_SET_MODE | RK_SET_FORCE};
 	uint32_t mode;
 	int r = rk__writable(n.mount);
 

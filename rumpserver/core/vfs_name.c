@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <linux/fs.h>
+#include "acl.h"
 #include "vfs_int.h"
 
 /* A chain of ".." longer than this is a damaged file system. */
@@ -33,12 +34,15 @@ static bool removed(struct rk__node dir)
 static int parent(struct rk__node dir, struct rk_stat *ret)
 {
 	const struct rk_driver *d = rk__ops(dir.mount);
+	int r;
 
 	if (dir.ino == rk__core->mount[dir.mount].root)
 		return rk__vfs_getattr(dir, ret);
 	if (!d->lookup)
 		return -ENOENT;
-	return d->lookup(rk__fs(dir.mount), dir.ino, "..", 2, ret);
+	r = d->lookup(rk__fs(dir.mount), dir.ino, "..", 2, ret);
+	ret->dev = rk__mount_dev(dir.mount);
+	return r;
 }
 
 static int find(struct rk__node dir, const char *name, size_t len,
@@ -60,6 +64,7 @@ static int find(struct rk__node dir, const char *name, size_t len,
 	}
 	r = d->lookup ? d->lookup(rk__fs(dir.mount), dir.ino, name, len, ret) :
 			-ENOENT;
+	ret->dev = rk__mount_dev(dir.mount);
 	if (r == 0 || r == -ENOENT)
 		rk__name_enter(dir, name, len, r ? 0 : ret->ino);
 	return r;
@@ -115,27 +120,36 @@ static int may_add(const struct rk__cred *c, struct rk__node dir,
 	return removed(dir) ? -ENOENT : 0;
 }
 
-/* Owner, group and mode that a new object gets in a directory. */
-static struct rk_new new_in(const struct rk__cred *c, const struct rk_stat *dir,
-			    const struct rk_new *what)
+static uint32_t group_of_new(const struct rk__cred *c,
+			     const struct rk_stat *dir, struct rk_new *n)
 {
-	struct rk_new n = *what;
-
-	n.uid = c->uid;
-	n.gid = c->gid;
-	if (S_ISLNK(n.mode))
-		n.mode = S_IFLNK | 0777;
-	else
-		n.mode &= ~(c->umask & 0777);
 	if (!(dir->mode & S_ISGID))
-		return n;
-	n.gid = dir->gid;
-	if (S_ISDIR(n.mode))
-		n.mode |= S_ISGID;
-	else if ((n.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
-		 c->uid != 0 && !rk__in_group(c, n.gid))
-		n.mode &= ~S_ISGID;
-	return n;
+		return c->gid;
+	if (S_ISDIR(n->mode))
+		n->mode |= S_ISGID;
+	else if ((n->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
+		 c->uid != 0 && !rk__in_group(c, dir->gid))
+		n->mode &= ~S_ISGID;
+	return dir->gid;
+}
+
+/* Owner, group and mode that a new object gets in a directory; 1 if it gets an
+ * access list too (rk__acl_give). */
+static int new_in(const struct rk__cred *c, struct rk__node dir,
+		  const struct rk_stat *dir_st, const struct rk_new *what,
+		  struct rk_new *ret)
+{
+	int r;
+
+	*ret = *what;
+	ret->uid = c->uid;
+	if (S_ISLNK(ret->mode))
+		ret->mode = S_IFLNK | 0777;
+	ret->gid = group_of_new(c, dir_st, ret);
+	r = rk__acl_default(dir, dir_st, &ret->mode);
+	if (r == 0 && !S_ISLNK(ret->mode))
+		ret->mode &= ~(c->umask & 0777);
+	return r;
 }
 
 int rk__vfs_create(const struct rk__cred *c, struct rk__node dir,
@@ -146,7 +160,7 @@ int rk__vfs_create(const struct rk__cred *c, struct rk__node dir,
 	struct rk_stat dir_st;
 	struct rk_new n;
 	uint64_t ino;
-	int r = may_add(c, dir, name, len, &dir_st);
+	int acl, r = may_add(c, dir, name, len, &dir_st);
 
 	if (r < 0)
 		return r;
@@ -155,14 +169,66 @@ int rk__vfs_create(const struct rk__cred *c, struct rk__node dir,
 		return -EPERM;
 	if (rk__name_find(dir, name, len, &ino) == RK_NAME_POSITIVE)
 		return -EEXIST;
-	n = new_in(c, &dir_st, what);
+	acl = new_in(c, dir, &dir_st, what, &n);
+	if (acl < 0)
+		return acl;
 	r = d->create ? d->create(rk__fs(dir.mount), dir.ino, name, len, &n,
 				  ret) : -EROFS;
+	if (r == 0 && acl)
+		r = rk__acl_give(rk__node(dir.mount, ret->ino), n.mode);
 	if (r < 0)
 		return r;
 	ret->dev = rk__mount_dev(dir.mount);
 	rk__name_enter(dir, name, len, ret->ino);
 	return 0;
+}
+
+int rk__vfs_tmpfile(const struct rk__cred *c, struct rk__node dir,
+		    const struct rk_new *what, bool linkable,
+		    struct rk_stat *ret)
+{
+	const struct rk_driver *d = rk__ops(dir.mount);
+	struct rk_stat dir_st;
+	struct rk_new n;
+	uint32_t v;
+	int acl = 0, r = rk__writable(dir.mount);
+
+	if (r == 0)
+		r = get_dir(c, dir, W_OK | X_OK, &dir_st);
+	if (r == 0)
+		r = acl = new_in(c, dir, &dir_st, what, &n);
+	if (r < 0)
+		return r;
+	r = d->tmpfile ? d->tmpfile(rk__fs(dir.mount), dir.ino, &n, ret) :
+			 -EOPNOTSUPP;
+	if (r == 0 && acl)
+		r = rk__acl_give(rk__node(dir.mount, ret->ino), n.mode);
+	if (r < 0)
+		return r;
+	ret->dev = rk__mount_dev(dir.mount);
+	v = rk__vnode_get(rk__node(dir.mount, ret->ino));
+	if (!v)
+		return -ENFILE;
+	RK_NOTE(&rk__core->vnode[v]);
+	rk__core->vnode[v].orphan = true;
+	rk__core->vnode[v].linkable = linkable;
+	return 0;
+}
+
+static bool is_linkable(struct rk__node n)
+{
+	uint32_t v = rk__vnode_find(n);
+
+	return v && rk__core->vnode[v].linkable;
+}
+
+static void has_name_now(struct rk__node n)
+{
+	struct rk__vnode *v = &rk__core->vnode[rk__vnode_find(n)];
+
+	RK_NOTE(v);
+	v->orphan = false;
+	v->linkable = false;
 }
 
 int rk__vfs_link(const struct rk__cred *c, struct rk__node n,
@@ -182,12 +248,14 @@ int rk__vfs_link(const struct rk__cred *c, struct rk__node n,
 		return r;
 	if (S_ISDIR(st.mode))
 		return -EPERM;
-	if (st.nlink == 0)
+	if (st.nlink == 0 && !is_linkable(n))
 		return -ENOENT;
 	r = d->link ? d->link(rk__fs(dir.mount), n.ino, dir.ino, name, len,
 			      ret) : -EROFS;
 	if (r < 0)
 		return r;
+	if (st.nlink == 0)
+		has_name_now(n);
 	ret->dev = rk__mount_dev(dir.mount);
 	rk__name_enter(dir, name, len, n.ino);
 	return 0;
@@ -350,9 +418,12 @@ static int rename_check(const struct rename *m, const char *name, size_t len,
 {
 	int r;
 
-	if ((m->flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) ||
-	    m->flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+	if ((m->flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE |
+			  RENAME_WHITEOUT)) ||
+	    ((m->flags & RENAME_EXCHANGE) && m->flags != RENAME_EXCHANGE))
 		return -EINVAL;
+	if ((m->flags & RENAME_WHITEOUT) && !m->c->checked && m->c->uid != 0)
+		return -EPERM;
 	if (m->dir.mount != m->newdir.mount)
 		return -EXDEV;
 	r = rk__name_check(name, len);
@@ -393,8 +464,11 @@ int rk__vfs_rename(const struct rk__cred *c, struct rk__node dir,
 				  &victim) : -EROFS;
 	if (r < 0)
 		return r;
-	rk__name_enter(dir, name, len,
-		       flags & RENAME_EXCHANGE ? m.to.ino : 0);
+	if (flags & RENAME_WHITEOUT)
+		rk__name_purge_dir(dir);
+	else
+		rk__name_enter(dir, name, len,
+			       flags & RENAME_EXCHANGE ? m.to.ino : 0);
 	rk__name_enter(newdir, newname, newlen, m.from.ino);
 	if (flags & RENAME_EXCHANGE || !victim.ino)
 		return 0;

@@ -77,7 +77,6 @@ static uint32_t make(struct rk__node n)
 	*v = (struct rk__vnode){
 		.ino = n.ino,
 		.mount = n.mount,
-		.generation = v->generation + 1,
 		.used = true,
 	};
 	return i;
@@ -120,6 +119,7 @@ static void give_index(uint32_t index)
 	v->used = false;
 	v->reclaiming = false;
 	v->orphan = false;
+	v->linkable = false;
 	v->hash_next = rk__core->vnode_free;
 	rk__core->vnode_free = index;
 }

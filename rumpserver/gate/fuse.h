@@ -150,6 +150,7 @@ enum {
 	RK_FUSE_NO_NODE = 1 << 1,	/* nodeid is not looked at */
 	RK_FUSE_BUFFER = 1 << 2,	/* answers may be large */
 	RK_FUSE_INTERRUPTIBLE = 1 << 3,
+	RK_FUSE_MAY_BE_GONE = 1 << 4,	/* nodeid may be one that nobody holds */
 };
 
 struct rk__fuse_op {
@@ -180,6 +181,7 @@ uint32_t rk__fuse_vnode(uint32_t mount, uint64_t nodeid);
 	X(getattr) X(setattr) X(statx) X(statfs)			\
 	X(symlink) X(mknod) X(mkdir) X(create) X(link)			\
 	X(unlink) X(rmdir) X(rename) X(rename2) X(readlink)		\
+	X(tmpfile) X(ioctl)						\
 	X(open) X(opendir) X(close) X(flush) X(read) X(write)		\
 	X(fsync) X(fallocate) X(copy) X(copy_64) X(seek)		\
 	X(getlk) X(setlk) X(setlkw)					\
@@ -196,6 +198,7 @@ RK_FUSE_CALLS(RK_FUSE_DECLARE)
 #define RK_FUSE_HAS_RESEND	(1ull << 39)
 #define RK_FUSE_NOTIFY_RESEND	7
 #define RK_FUSE_UNIQUE_RESEND	(1ull << 63)
+#define RK_FUSE_TMPFILE		51
 #define RK_FUSE_STATX		52
 #define RK_FUSE_COPY_FILE_RANGE_64 53
 

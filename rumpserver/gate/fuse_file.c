@@ -17,8 +17,19 @@
  * notice.h). */
 int rk__fuse_open(struct rk__fuse_call *c)
 {
+	const struct fuse_open_in *in = c->arg;
 	struct fuse_open_out *out = c->out;
+	struct rk_stat st;
+	int r;
 
+	/* The kernel does not know of append-only and immutable files. */
+	if ((in->flags & O_ACCMODE) != O_RDONLY) {
+		r = rk__vfs_getattr(c->node, &st);
+		if (r == 0)
+			r = rk__may_open(&st, in->flags);
+		if (r < 0)
+			return r;
+	}
 	*out = (struct fuse_open_out){ .open_flags = FOPEN_KEEP_CACHE };
 	return sizeof *out;
 }
@@ -191,14 +202,32 @@ int rk__fuse_listxattr(struct rk__fuse_call *c)
 					    xattr_room(in)));
 }
 
+/* An access list was set by one who may not have a set-gid file. */
+static int kill_sgid(struct rk__fuse_call *c)
+{
+	struct rk_setattr set = { .valid = RK_SET_MODE };
+	struct rk_stat st;
+	int r = rk__vfs_getattr(c->node, &st);
+
+	if (r < 0 || !(st.mode & S_ISGID))
+		return r;
+	set.mode = st.mode & 07777 & ~(uint32_t)S_ISGID;
+	return rk__vfs_setattr(&c->cred, c->node, &set, &st);
+}
+
 int rk__fuse_setxattr(struct rk__fuse_call *c)
 {
 	const struct fuse_setxattr_in *in = c->arg;
+	int r;
 
 	if (in->size != c->data_len || in->size > RK_XATTR_SIZE_MAX)
 		return -EINVAL;
-	return rk__vfs_setxattr(&c->cred, c->node, c->name[0], c->data,
-				c->data_len, in->flags);
+	r = rk__vfs_setxattr(&c->cred, c->node, c->name[0], c->data,
+			     c->data_len, in->flags);
+	if (r == 0 && (c->slot->fuse->flags & FUSE_SETXATTR_EXT) &&
+	    (in->setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID))
+		r = kill_sgid(c);
+	return r;
 }
 
 int rk__fuse_removexattr(struct rk__fuse_call *c)

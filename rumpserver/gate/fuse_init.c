@@ -4,8 +4,9 @@
  *
  * Not asked for, and why: ATOMIC_O_TRUNC (a truncation may take stages),
  * WRITEBACK_CACHE unless the mount wants it (what write(2) was told is known to
- * the kernel only then, until it flushes: clients of the library do not see it),
- * POSIX_ACL (default_permissions goes by the mode), DONT_MASK.
+ * the kernel only then, until it flushes: clients of the library do not see it).
+ * DONT_MASK: the umask counts only where a directory has no default access
+ * list, which the kernel does not know.
  */
 #include <errno.h>
 #include <poll.h>
@@ -14,7 +15,7 @@
 
 #define WANTED ((uint64_t)(FUSE_ASYNC_READ | FUSE_POSIX_LOCKS |	\
 	FUSE_EXPORT_SUPPORT | FUSE_BIG_WRITES | FUSE_FLOCK_LOCKS |	\
-	FUSE_DO_READDIRPLUS |			\
+	FUSE_DO_READDIRPLUS | FUSE_POSIX_ACL | FUSE_DONT_MASK |		\
 	FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS |	\
 	FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS |				\
 	FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT | FUSE_INIT_EXT) |	\

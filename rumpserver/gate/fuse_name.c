@@ -49,6 +49,10 @@ static struct rk__fuse_sx_time sx_time(struct rk_time t)
 	return (struct rk__fuse_sx_time){ .tv_sec = t.sec, .tv_nsec = t.nsec };
 }
 
+/* STATX_ATTR_* that are FS_*_FL, bit for bit. */
+#define STATX_FLAGS (STATX_ATTR_APPEND | STATX_ATTR_IMMUTABLE | \
+	STATX_ATTR_NODUMP)
+
 int rk__fuse_statx(struct rk__fuse_call *c)
 {
 	struct rk__fuse_statx_out *out = c->out;
@@ -62,6 +66,8 @@ int rk__fuse_statx(struct rk__fuse_call *c)
 		.stat = {
 			.mask = STATX_BASIC_STATS | STATX_BTIME,
 			.blksize = st.blksize,
+			.attributes = st.flags & STATX_FLAGS,
+			.attributes_mask = STATX_FLAGS,
 			.nlink = st.nlink,
 			.uid = st.uid,
 			.gid = st.gid,
@@ -115,10 +121,16 @@ static void wanted_attr(const struct fuse_setattr_in *in,
 	for (unsigned i = 0; i < sizeof bits / sizeof bits[0]; i++)
 		if (in->valid & bits[i].fuse)
 			set->valid |= bits[i].ours;
+	if ((in->valid & FATTR_ATIME_NOW) && (in->valid & FATTR_MTIME_NOW))
+		set->valid |= RK_SET_TOUCH;
 }
 
+#define ATTRIBUTES (FATTR_MODE | FATTR_UID | FATTR_GID | FATTR_SIZE | \
+	FATTR_ATIME | FATTR_MTIME | FATTR_CTIME)
+
 /* HANDLE_KILLPRIV_V2: the kernel leaves it to us to take set-id bits away when
- * the owner changes, and when one without CAP_FSETID cuts the file. */
+ * the owner changes, and when one without CAP_FSETID cuts the file. A change
+ * of nothing is a change of the owner to what it was. */
 static int kill_privileges(struct rk__fuse_call *c, struct rk_setattr *set)
 {
 	const struct fuse_setattr_in *in = c->arg;
@@ -128,7 +140,8 @@ static int kill_privileges(struct rk__fuse_call *c, struct rk_setattr *set)
 
 	if (!(c->slot->fuse->flags & FUSE_HANDLE_KILLPRIV_V2) ||
 	    (set->valid & RK_SET_MODE) ||
-	    !(in->valid & (FATTR_UID | FATTR_GID | FATTR_KILL_SUIDGID)))
+	    (!(in->valid & (FATTR_UID | FATTR_GID | FATTR_KILL_SUIDGID)) &&
+	     (in->valid & ATTRIBUTES)))
 		return 0;
 	r = rk__vfs_getattr(c->node, &st);
 	if (r < 0)
@@ -181,12 +194,21 @@ int rk__fuse_statfs(struct rk__fuse_call *c)
 
 /* --- finding and forgetting ----------------------------------------------------- */
 
+/* Somebody kept a file handle for longer than the kernel kept the file. */
+static int find_again(struct rk__fuse_call *c, struct rk_stat *ret)
+{
+	if (c->name_len[0] != 1 || c->name[0][0] != '.')
+		return -ESTALE;
+	return rk__vfs_getattr(c->node, ret) < 0 || !ret->nlink ? -ESTALE : 0;
+}
+
 int rk__fuse_lookup(struct rk__fuse_call *c)
 {
 	struct fuse_entry_out *out = c->out;
 	struct rk_stat st;
-	int r = rk__vfs_lookup(&c->cred, c->node, c->name[0], c->name_len[0],
-			       &st);
+	int r = c->vnode ? rk__vfs_lookup(&c->cred, c->node, c->name[0],
+					  c->name_len[0], &st) :
+		find_again(c, &st);
 
 	if (r == -ENOENT) {
 		*out = (struct fuse_entry_out){
@@ -233,6 +255,13 @@ int rk__fuse_destroy(struct rk__fuse_call *c)
 
 /* --- making and removing names ---------------------------------------------------- */
 
+/* Without DONT_MASK the kernel has applied it. */
+static void take_umask(struct rk__fuse_call *c, uint32_t umask)
+{
+	if (c->slot->fuse->flags & FUSE_DONT_MASK)
+		c->cred.umask = umask;
+}
+
 static int make(struct rk__fuse_call *c, uint32_t mode, uint64_t rdev,
 		const char *target, struct rk_stat *st)
 {
@@ -266,6 +295,7 @@ int rk__fuse_mknod(struct rk__fuse_call *c)
 {
 	const struct fuse_mknod_in *in = c->arg;
 
+	take_umask(c, in->umask);
 	return make_entry(c, in->mode, decode_rdev(in->rdev), NULL);
 }
 
@@ -273,6 +303,7 @@ int rk__fuse_mkdir(struct rk__fuse_call *c)
 {
 	const struct fuse_mkdir_in *in = c->arg;
 
+	take_umask(c, in->umask);
 	return make_entry(c, S_IFDIR | (in->mode & 07777), 0, NULL);
 }
 
@@ -283,6 +314,7 @@ static int find_or_make(struct rk__fuse_call *c, struct rk_stat *st)
 	int r = rk__vfs_lookup(&c->cred, c->node, c->name[0], c->name_len[0],
 			       st);
 
+	take_umask(c, in->umask);
 	if (r == -ENOENT)
 		return make(c, S_IFREG | (in->mode & 07777), 0, NULL, st);
 	if (r < 0)
@@ -290,26 +322,44 @@ static int find_or_make(struct rk__fuse_call *c, struct rk_stat *st)
 	if (in->flags & O_EXCL)
 		return -EEXIST;
 	/* Not for CREATE to open; the kernel looks the name up anew. */
-	return S_ISREG(st->mode) ? 0 : -ESTALE;
+	return S_ISREG(st->mode) ? rk__may_open(st, in->flags) : -ESTALE;
 }
 
-int rk__fuse_create(struct rk__fuse_call *c)
+static int give_open(struct rk__fuse_call *c, const struct rk_stat *st)
 {
 	struct {
 		struct fuse_entry_out entry;
 		struct fuse_open_out open;
 	} *out = c->out;
-	struct rk_stat st;
-	int r = find_or_make(c, &st);
+	int r = rk__fuse_enter(c, st, &out->entry);
 
-	if (r == 0)
-		r = rk__fuse_enter(c, &st, &out->entry);
 	if (r < 0)
 		return r;
 	out->open = (struct fuse_open_out){
 		.open_flags = FOPEN_KEEP_CACHE,
 	};
 	return sizeof *out;
+}
+
+int rk__fuse_create(struct rk__fuse_call *c)
+{
+	struct rk_stat st;
+	int r = find_or_make(c, &st);
+
+	return r < 0 ? r : give_open(c, &st);
+}
+
+int rk__fuse_tmpfile(struct rk__fuse_call *c)
+{
+	const struct fuse_create_in *in = c->arg;
+	struct rk_new what = { .mode = S_IFREG | (in->mode & 07777) };
+	struct rk_stat st;
+	int r;
+
+	take_umask(c, in->umask);
+	r = rk__vfs_tmpfile(&c->cred, c->node, &what, !(in->flags & O_EXCL),
+			    &st);
+	return r < 0 ? r : give_open(c, &st);
 }
 
 int rk__fuse_link(struct rk__fuse_call *c)
@@ -347,8 +397,6 @@ static int move(struct rk__fuse_call *c, uint64_t newdir, uint32_t flags)
 
 	if (!index)
 		return -ESTALE;
-	if (flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE))
-		return -EINVAL;
 	to.ino = rk__vnode(index)->ino;
 	return rk__vfs_rename(&c->cred, c->node, c->name[0], c->name_len[0],
 			      to, c->name[1], c->name_len[1], flags);

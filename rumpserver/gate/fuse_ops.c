@@ -14,7 +14,7 @@
 #define NO_REPLY	RK_FUSE_NO_REPLY
 
 static const struct rk__fuse_op ops[] = {
-CALL(FUSE_LOOKUP,	lookup,		0, 1, 0),
+CALL(FUSE_LOOKUP,	lookup,		0, 1, RK_FUSE_MAY_BE_GONE),
 CALL(FUSE_FORGET,	forget,		sizeof(struct fuse_forget_in), 0,
 							NO_REPLY | NO_NODE),
 CALL(FUSE_GETATTR,	getattr,	sizeof(struct fuse_getattr_in), 0, 0),
@@ -61,12 +61,15 @@ CALL(FUSE_LSEEK,	seek,		sizeof(struct fuse_lseek_in), 0, 0),
 CALL(FUSE_COPY_FILE_RANGE, copy,
 			sizeof(struct fuse_copy_file_range_in), 0, 0),
 CALL(FUSE_SYNCFS,	fsync,		sizeof(struct fuse_syncfs_in), 0, 0),
+CALL(FUSE_IOCTL,	ioctl,		sizeof(struct fuse_ioctl_in), 0, 0),
+CALL(RK_FUSE_TMPFILE,	tmpfile,	sizeof(struct fuse_create_in), 1, 0),
 CALL(RK_FUSE_STATX,	statx,		sizeof(struct rk__fuse_statx_in), 0, 0),
 CALL(RK_FUSE_COPY_FILE_RANGE_64, copy_64,
 			sizeof(struct fuse_copy_file_range_in), 0, 0),
 };
 
-/* Without a row: ACCESS (the kernel checks), BMAP, IOCTL, POLL, TMPFILE. The
+/* Without a row: ACCESS (the kernel checks), BMAP (where a file lies on the
+ * image is nobody's business), POLL (regular files are always ready). The
  * kernel does without them once it was told ENOSYS. */
 const struct rk__fuse_op *rk__fuse_op(uint32_t opcode)
 {
@@ -77,29 +80,35 @@ const struct rk__fuse_op *rk__fuse_op(uint32_t opcode)
 
 /* --- files as the kernel names them ------------------------------------------ */
 
-/* nodeid: generation, a bit that keeps it apart from 0 and the root, index. */
-#define NODE_BIT (1ull << 31)
+/*
+ * A nodeid is the inode number, so that a file handle of somebody who kept one
+ * (NFS, open_by_handle_at) is good for as long as the file lives, and longer
+ * than the kernel's own memory of it; the generation that goes with it is the
+ * file's. FUSE wants the root to be 1: the root and whatever is 1 change
+ * places. A number is not used again while the kernel holds a reference.
+ */
+static uint64_t swap_root(uint32_t mount, uint64_t n)
+{
+	uint64_t root = rk__core->mount[mount].root;
+
+	return n == root ? FUSE_ROOT_ID : n == FUSE_ROOT_ID ? root : n;
+}
 
 uint32_t rk__fuse_vnode(uint32_t mount, uint64_t nodeid)
 {
-	uint32_t index = (uint32_t)(nodeid & (NODE_BIT - 1));
-	const struct rk__vnode *v;
+	struct rk__node n = { .mount = mount };
 
 	if (nodeid == FUSE_ROOT_ID)
 		return rk__core->mount[mount].root_vnode;
-	v = nodeid & NODE_BIT ? rk__vnode(index) : NULL;
-	if (!v || v->mount != mount || v->generation != nodeid >> 32)
-		return 0;
-	return index;
+	n.ino = swap_root(mount, nodeid);
+	return rk__vnode_find(n);
 }
 
 uint64_t rk__fuse_nodeid(uint32_t vnode)
 {
 	const struct rk__vnode *v = rk__vnode(vnode);
 
-	if (vnode == rk__core->mount[v->mount].root_vnode)
-		return FUSE_ROOT_ID;
-	return (uint64_t)v->generation << 32 | NODE_BIT | vnode;
+	return swap_root(v->mount, v->ino);
 }
 
 uint32_t rk__fuse_valid(void)
@@ -138,7 +147,7 @@ int rk__fuse_enter(struct rk__fuse_call *c, const struct rk_stat *st,
 		return -ENFILE;
 	*e = (struct fuse_entry_out){
 		.nodeid = rk__fuse_nodeid(index),
-		.generation = rk__vnode(index)->generation,
+		.generation = st->generation,
 		.entry_valid = rk__fuse_valid(),
 		.attr_valid = rk__fuse_valid(),
 	};
@@ -189,14 +198,13 @@ static int find_node(struct rk__fuse_call *c, const struct rk__fuse_op *op)
 {
 	if (op->flags & RK_FUSE_NO_NODE)
 		return 0;
-	c->vnode = rk__fuse_vnode(c->mount, c->in->nodeid);
-	if (!c->vnode)
-		return -ESTALE;
 	c->node = (struct rk__node){
 		.mount = c->mount,
-		.ino = rk__vnode(c->vnode)->ino,
+		.ino = swap_root(c->mount, c->in->nodeid),
 	};
-	return 0;
+	c->vnode = rk__fuse_vnode(c->mount, c->in->nodeid);
+	/* A lookup may be about a file that nobody holds any more. */
+	return c->vnode || (op->flags & RK_FUSE_MAY_BE_GONE) ? 0 : -ESTALE;
 }
 
 static int run(struct rk__fuse_call *c, const struct rk__fuse_op *op)
