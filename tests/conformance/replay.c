@@ -1,0 +1,296 @@
+/*
+ * replay.c - replay DIR: reads a script of system calls, does them in DIR, and
+ * prints what each of them did. Two file systems that behave alike give the
+ * same output; nothing is printed that may differ between good ones (inode
+ * numbers, times, the sizes of directories).
+ *
+ * A line is "[@uid[:gid[,group]]] [&] call argument...". The user is for this
+ * call only; with & it is done by another process. {x*255} stands for 255 x.
+ * "case NAME" empties DIR and starts anew. # begins a comment.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <ftw.h>
+#include <grp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <xxhash.h>
+#include <sys/ioctl.h>
+#include <linux/fs.h>
+#include <fcntl.h>
+#include "replay.h"
+
+enum { LINE = 1 << 17, ARGS = 16, FDS = 16 };
+
+static char told[1 << 16];
+static size_t n_told;
+static int fds[FDS];
+
+void tell(const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(told + n_told, sizeof told - n_told, format, ap);
+	va_end(ap);
+	if (n > 0 && (size_t)n < sizeof told - n_told)
+		n_told += (size_t)n;
+}
+
+const char *error_name(int error)
+{
+	return strerrorname_np(error) ? strerrorname_np(error) : "?";
+}
+
+uint64_t hash(const void *p, long n)
+{
+	return XXH3_64bits(p, n > 0 ? (size_t)n : 0);
+}
+
+int descriptor(const char *arg)
+{
+	unsigned i = (unsigned)atoi(arg);
+
+	return i < FDS ? fds[i] : -1;
+}
+
+long keep_descriptor(const char *arg, int fd)
+{
+	unsigned i = (unsigned)atoi(arg);
+
+	if (fd < 0 || i >= FDS)
+		return fd;
+	if (fds[i] >= 0)
+		close(fds[i]);
+	fds[i] = fd;
+	return 0;
+}
+
+/* --- a clean directory ------------------------------------------------------ */
+
+static int remove_one(const char *path, const struct stat *st, int type,
+		      struct FTW *ftw)
+{
+	int flags = 0, fd;
+
+	if (ftw->level == 0)
+		return 0;
+	if (remove(path) == 0)
+		return 0;
+	/* Immutable or append-only, or in a directory that is. */
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0) {
+		ioctl(fd, FS_IOC_SETFLAGS, &flags);
+		close(fd);
+	}
+	return remove(path);
+}
+
+static int unflag(const char *path, const struct stat *st, int type,
+		  struct FTW *ftw)
+{
+	int fd, flags = 0, now = 0;
+
+	if (type != FTW_D && type != FTW_F)
+		return 0;
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+	if (fd < 0)
+		return 0;
+	if (ioctl(fd, FS_IOC_GETFLAGS, &now) == 0 &&
+	    (now & (FS_APPEND_FL | FS_IMMUTABLE_FL)))
+		ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	close(fd);
+	return 0;
+}
+
+static long begin(char **arg)
+{
+	for (int i = 0; i < FDS; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+		fds[i] = -1;
+	}
+	umask(022);
+	if (nftw(".", unflag, 32, FTW_PHYS) < 0 ||
+	    nftw(".", remove_one, 32, FTW_PHYS | FTW_DEPTH) < 0)
+		perror("replay: the directory can't be emptied");
+	if (chown(".", 0, 0) < 0 || chmod(".", 0777) < 0)
+		perror("replay: chmod");
+	return 0;
+}
+
+/* --- who -------------------------------------------------------------------- */
+
+static void become(const char *who)
+{
+	char *rest;
+	gid_t gid, more[ARGS];
+	uid_t uid = (uid_t)strtoul(who, &rest, 10);
+	size_t n = 0;
+
+	gid = *rest == ':' ? (gid_t)strtoul(rest + 1, &rest, 10) : uid;
+	while (*rest == ',' && n < ARGS)
+		more[n++] = (gid_t)strtoul(rest + 1, &rest, 10);
+	if (setgroups(n, more) < 0 || setegid(gid) < 0 || seteuid(uid) < 0)
+		perror("replay: setuid");
+}
+
+static void root_again(void)
+{
+	if (seteuid(0) < 0 || setegid(0) < 0 || setgroups(0, NULL) < 0)
+		perror("replay: setuid");
+}
+
+/* --- one line --------------------------------------------------------------- */
+
+static const struct call own_calls[] = {
+	{ "case", 1, begin },
+	{ NULL, 0, NULL },
+};
+
+static const struct call *find(const char *name)
+{
+	const struct call *const all[] = {
+		own_calls, file_calls, data_calls, attr_calls,
+	};
+
+	for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
+		for (const struct call *c = all[i]; c->name; c++)
+			if (!strcmp(c->name, name))
+				return c;
+	return NULL;
+}
+
+/* Copies a line, {x*n} written out. */
+static void expand(const char *in, char *out, size_t room)
+{
+	const char *star, *end;
+
+	while (*in && room > 1) {
+		star = *in == '{' ? strchr(in, '*') : NULL;
+		end = star ? strchr(star, '}') : NULL;
+		if (!end) {
+			*out++ = *in++;
+			room--;
+			continue;
+		}
+		for (long i = atol(star + 1); i > 0; i--) {
+			for (const char *p = in + 1; p < star && room > 1; p++) {
+				*out++ = *p;
+				room--;
+			}
+		}
+		in = end + 1;
+	}
+	*out = '\0';
+}
+
+static long in_child(const struct call *c, char **arg)
+{
+	struct {
+		long r;
+		int error;
+		char told[1024];
+	} answer = { .r = -1 };
+	int pipefd[2];
+	pid_t pid;
+
+	if (pipe(pipefd) < 0)
+		return -1;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		answer.r = c->run(arg);
+		answer.error = errno;
+		snprintf(answer.told, sizeof answer.told, "%s", told);
+		_exit(write(pipefd[1], &answer, sizeof answer) < 0);
+	}
+	close(pipefd[1]);
+	if (read(pipefd[0], &answer, sizeof answer) < 0)
+		answer.error = EPIPE;
+	close(pipefd[0]);
+	waitpid(pid, NULL, 0);
+	tell("%s", answer.told);
+	errno = answer.error;
+	return answer.r;
+}
+
+static long run(char **word, int n)
+{
+	const char *who = NULL;
+	const struct call *c;
+	bool child = false;
+	int error;
+	long r;
+
+	if (n && *word[0] == '@') {
+		who = *word++ + 1;
+		n--;
+	}
+	if (n && !strcmp(word[0], "&")) {
+		child = true;
+		word++;
+		n--;
+	}
+	c = n ? find(word[0]) : NULL;
+	if (!c || n - 1 < c->args) {
+		fprintf(stderr, "replay: what is \"%s\"?\n", n ? *word : "");
+		exit(2);
+	}
+	if (who)
+		become(who);
+	errno = 0;
+	r = child ? in_child(c, word + 1) : c->run(word + 1);
+	error = errno;
+	if (who)
+		root_again();
+	errno = error;
+	return r;
+}
+
+static void line(const char *text)
+{
+	static char copy[LINE];
+	char *word[ARGS + 1] = { 0 }, *p = copy;
+	int n = 0;
+	long r;
+
+	expand(text, copy, sizeof copy);
+	while (n < ARGS && (word[n] = strsep(&p, " \t\n")) != NULL)
+		if (*word[n])
+			n++;
+	word[n] = NULL;
+	if (!n || *word[0] == '#')
+		return;
+	n_told = 0;
+	told[0] = '\0';
+	r = run(word, n);
+	printf("%.*s = ", (int)strcspn(text, "\n"), text);
+	if (r == -1)
+		printf("%s%s\n", error_name(errno), told);
+	else
+		printf("%ld%s\n", r, told);
+}
+
+int main(int argc, char **argv)
+{
+	static char text[LINE];
+
+	if (argc != 2 || chdir(argv[1]) < 0) {
+		fprintf(stderr, "usage: replay DIR <script\n");
+		return 2;
+	}
+	setlinebuf(stdout);
+	memset(fds, -1, sizeof fds);
+	while (fgets(text, sizeof text, stdin))
+		line(text);
+	begin(NULL);
+	return fflush(stdout) ? 1 : 0;
+}

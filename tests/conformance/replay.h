@@ -1,0 +1,30 @@
+/*
+ * replay.h - between the reader of scripts and the calls that they name.
+ */
+#ifndef REPLAY_H
+#define REPLAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct call {
+	const char *name;
+	int args;			/* at least */
+	/* What the system call returned, errno left as it is. */
+	long (*run)(char **arg);
+};
+
+/* NULL-terminated by name. */
+extern const struct call file_calls[], data_calls[], attr_calls[];
+
+/* "O_RDWR|O_CREAT", "0644", "64K", "-1" */
+long number(const char *s);
+/* Adds to what is printed behind the result. */
+__attribute__((format(printf, 1, 2))) void tell(const char *format, ...);
+const char *error_name(int error);
+/* Descriptors are known by a small number of the script's own. */
+int descriptor(const char *arg);
+long keep_descriptor(const char *arg, int fd);
+uint64_t hash(const void *p, long n);
+
+#endif

@@ -1,0 +1,47 @@
+#!/bin/bash
+# conformance.sh - a mount does what the file system does natively: the same
+# scripts of system calls, in an image that the kernel's own driver has mounted
+# and in one behind a mount of ours, without kills and with them.
+# limit: 300 900
+. "$(dirname "$0")/../harness/lib.sh"
+need_fuse
+need_root "users, and a native mount to compare with"
+replay=$BUILD/tests/conformance/conformance-replay
+unshare -m --propagation private true 2>/dev/null || skip "no mounts may be made"
+only=${ONLY:-}
+
+mkdir "$WORK/native"
+image "$WORK/native.img" 128M -t ext4 -b 4096 -E lazy_itable_init=0,lazy_journal_init=0
+cp --sparse=always "$WORK/native.img" "$WORK/disk.img"
+mount -o loop,nosuid,nodev "$WORK/native.img" "$WORK/native" 2>"$WORK/err" ||
+	skip "no native ext4 to compare with: $(cat "$WORK/err")"
+mkdir "$WORK/native/t"
+for script in "$SOURCE"/tests/conformance/cases/*"$only"*.sh; do
+	name=$(basename "$script" .sh)
+	bash "$script" >"$WORK/$name.in"
+	"$replay" "$WORK/native/t" <"$WORK/$name.in" >"$WORK/$name.native" ||
+		fail "$name does not run natively"
+done
+umount "$WORK/native"
+
+cat >"$WORK/inside" <<'END'
+mkdir /vol/t
+for in in "$2"/*.in; do
+	"$1" /vol/t <"$in" >"${in%.in}.rump" || exit 1
+done
+END
+for options in "" "--kill-every 30ms"; do
+	cp --sparse=always "$WORK/disk.img" "$WORK/rump.img"
+	# shellcheck disable=SC2086
+	"$RUMP" run $options -m "/vol=ext4:$WORK/rump.img" -- \
+		sh "$WORK/inside" "$replay" "$WORK" >"$WORK/log" 2>&1 ||
+		{ tail -n 30 "$WORK/log" >&2; fail "replay failed ($options)"; }
+	for in in "$WORK"/*.in; do
+		if ! diff -u "${in%.in}.native" "${in%.in}.rump" >"$WORK/diff"; then
+			cat "$WORK/diff" >&2
+			fail "$(basename "$in" .in) differs ($options)"
+		fi
+	done
+	check_image "$WORK/rump.img"
+	say "$(cat "$WORK"/*.rump | wc -l) calls alike ${options:+($options)}"
+done
