@@ -135,9 +135,10 @@ int rk__may_xattr(const struct rk__cred *c, const struct rk_stat *st,
 static uint32_t without_sgid(const struct rk__cred *c, const struct rk_stat *st)
 {
 	/* Without group execution it is the mark of mandatory locking, which
-	 * members of the group may leave in place. */
+	 * members of the group may leave in place. (Of a mount's callers one
+	 * group is known.) */
 	if ((st->mode & S_IXGRP) ||
-	    (c->uid != 0 && !c->checked && !rk__in_group(c, st->gid)))
+	    (c->uid != 0 && !rk__in_group(c, st->gid)))
 		return S_ISGID;
 	return 0;
 }

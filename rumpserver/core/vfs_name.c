@@ -345,6 +345,7 @@ struct rename {
 	struct rk_stat dir_st, newdir_st, from, to;
 	uint32_t flags;
 	bool replaces;			/* `to` is there */
+	uint64_t whiteout;		/* what stays behind, 0: nothing */
 };
 
 static int find_both(struct rename *m, const char *name, size_t len,
@@ -422,8 +423,6 @@ static int rename_check(const struct rename *m, const char *name, size_t len,
 			  RENAME_WHITEOUT)) ||
 	    ((m->flags & RENAME_EXCHANGE) && m->flags != RENAME_EXCHANGE))
 		return -EINVAL;
-	if ((m->flags & RENAME_WHITEOUT) && !m->c->checked && m->c->uid != 0)
-		return -EPERM;
 	if (m->dir.mount != m->newdir.mount)
 		return -EXDEV;
 	r = rk__name_check(name, len);
@@ -435,6 +434,25 @@ static int rename_check(const struct rename *m, const char *name, size_t len,
 		return r;
 	return rk__is_dots(name, len) || rk__is_dots(newname, newlen) ?
 		       -EBUSY : 0;
+}
+
+/* The driver has left it where the name was; it belongs to who asked. */
+static int own_whiteout(struct rename *m, const char *name, size_t len)
+{
+	const struct rk_driver *d = rk__ops(m->dir.mount);
+	void *fs = rk__fs(m->dir.mount);
+	struct rk_setattr set = {
+		.valid = RK_SET_UID | RK_SET_GID | RK_SET_FORCE,
+		.uid = m->c->uid,
+		.gid = m->dir_st.mode & S_ISGID ? m->dir_st.gid : m->c->gid,
+	};
+	struct rk_stat st;
+	int r = d->lookup(fs, m->dir.ino, name, len, &st);
+
+	if (r < 0)
+		return r;
+	m->whiteout = st.ino;
+	return d->setattr ? d->setattr(fs, st.ino, &set, &st) : -EROFS;
 }
 
 int rk__vfs_rename(const struct rk__cred *c, struct rk__node dir,
@@ -465,10 +483,11 @@ int rk__vfs_rename(const struct rk__cred *c, struct rk__node dir,
 	if (r < 0)
 		return r;
 	if (flags & RENAME_WHITEOUT)
-		rk__name_purge_dir(dir);
-	else
-		rk__name_enter(dir, name, len,
-			       flags & RENAME_EXCHANGE ? m.to.ino : 0);
+		r = own_whiteout(&m, name, len);
+	if (r < 0)
+		return r;
+	rk__name_enter(dir, name, len,
+		       flags & RENAME_EXCHANGE ? m.to.ino : m.whiteout);
 	rk__name_enter(newdir, newname, newlen, m.from.ino);
 	if (flags & RENAME_EXCHANGE || !victim.ino)
 		return 0;

@@ -225,7 +225,8 @@ int rk__fuse_setxattr(struct rk__fuse_call *c)
 	r = rk__vfs_setxattr(&c->cred, c->node, c->name[0], c->data,
 			     c->data_len, in->flags);
 	if (r == 0 && (c->slot->fuse->flags & FUSE_SETXATTR_EXT) &&
-	    (in->setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID))
+	    (in->setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID) &&
+	    !strcmp(c->name[0], "system.posix_acl_access"))
 		r = kill_sgid(c);
 	return r;
 }

@@ -146,7 +146,7 @@ static int kill_privileges(struct rk__fuse_call *c, struct rk_setattr *set)
 	r = rk__vfs_getattr(c->node, &st);
 	if (r < 0)
 		return r;
-	if (st.mode & S_IXGRP)
+	if ((st.mode & S_IXGRP) || (c->cred.uid != 0 && c->cred.gid != st.gid))
 		drop |= S_ISGID;
 	if (S_ISDIR(st.mode) || !(st.mode & drop))
 		return 0;

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <ftw.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -287,6 +288,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: replay DIR <script\n");
 		return 2;
 	}
+	signal(SIGPIPE, SIG_IGN);
 	setlinebuf(stdout);
 	memset(fds, -1, sizeof fds);
 	while (fgets(text, sizeof text, stdin))

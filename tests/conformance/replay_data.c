@@ -65,7 +65,7 @@ static long c_pread(char **a)
 
 static long c_sum(char **a)
 {
-	int fd = open(a[0], O_RDONLY | O_CLOEXEC);
+	int fd = open(a[0], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	long n, sum = 0;
 	uint64_t all = 0;
 

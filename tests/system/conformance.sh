@@ -2,7 +2,7 @@
 # conformance.sh - a mount does what the file system does natively: the same
 # scripts of system calls, in an image that the kernel's own driver has mounted
 # and in one behind a mount of ours, without kills and with them.
-# limit: 300 900
+# limit: 120 900
 . "$(dirname "$0")/../harness/lib.sh"
 need_fuse
 need_root "users, and a native mount to compare with"
@@ -19,8 +19,14 @@ mkdir "$WORK/native/t"
 for script in "$SOURCE"/tests/conformance/cases/*"$only"*.sh; do
 	name=$(basename "$script" .sh)
 	bash "$script" >"$WORK/$name.in"
-	"$replay" "$WORK/native/t" <"$WORK/$name.in" >"$WORK/$name.native" ||
-		fail "$name does not run natively"
+done
+for seed in $(seq 2 "$([ "$LONG" = 1 ] && echo 40 || echo 3)"); do
+	SEED=$seed bash "$SOURCE/tests/conformance/cases/random.sh" \
+		>"$WORK/random-$seed.in"
+done
+for in in "$WORK"/*.in; do
+	"$replay" "$WORK/native/t" <"$in" >"${in%.in}.native" ||
+		fail "$(basename "$in") does not run natively"
 done
 umount "$WORK/native"
 
