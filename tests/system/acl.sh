@@ -10,6 +10,7 @@ image "$img" 32M
 cat >"$WORK/inside" <<'END'
 set -e
 cd /vol
+list() { getfacl -p "$@" | xargs; }
 [ "$1" = make ] && {
 	mkdir d; echo x >f
 	setfacl -m u:1000:rw,g:77:r f
@@ -19,18 +20,18 @@ cd /vol
 	cp -p f g; chmod 600 f
 	echo x >h; setfacl -m u:9:rwx h; setfacl -b h
 }
-[ "$(getfacl -ncE f | tr '\n' ' ')" = 'user::rw- user:1000:rw- group::r-- group:77:r-- mask::--- other::--- ' ]
-[ "$(getfacl -ncE g | tr '\n' ' ')" = 'user::rw- user:1000:rw- group::r-- group:77:r-- mask::rw- other::r-- ' ]
-[ "$(getfacl -ncE d/f | tr '\n' ' ')" = 'user::rw- user:1000:rwx group::r-x mask::rw- other::r-- ' ]
-[ "$(getfacl -ncEd d/s | tr '\n' ' ')" = 'user::rwx user:1000:rwx group::r-x mask::rwx other::r-x ' ]
-[ "$(getfacl -ncE h | wc -l)" = 4 ]
+[ "$(list -ncE f)" = 'user::rw- user:1000:rw- group::r-- group:77:r-- mask::--- other::---' ]
+[ "$(list -ncE g)" = 'user::rw- user:1000:rw- group::r-- group:77:r-- mask::rw- other::r--' ]
+[ "$(list -ncE d/f)" = 'user::rw- user:1000:rwx group::r-x mask::rw- other::r--' ]
+[ "$(list -ncEd d/s)" = 'user::rwx user:1000:rwx group::r-x mask::rwx other::r-x' ]
+[ "$(list -ncE h)" = 'user::rw- group::r-- other::r--' ]
 END
 in_mount "$img" bash "$WORK/inside" make || fail "lists are not what they should be"
 check_image "$img"
 in_mount "$img" bash "$WORK/inside" look || fail "lists differ after a remount"
 if [ "$(id -u)" = 0 ] && mkdir "$WORK/native" &&
    mount -o loop,ro,noload "$img" "$WORK/native" 2>/dev/null; then
-	[ "$(getfacl -ncE "$WORK/native/d/f" | grep -c .)" = 5 ] ||
+	[ "$(getfacl -pncE "$WORK/native/d/f" | grep -c .)" = 5 ] ||
 		fail "the kernel reads another list"
 	umount "$WORK/native"
 fi
