@@ -38,6 +38,8 @@ static int write_list(struct rk__node n, const char *name,
 {
 	const struct rk_driver *d = rk__ops(n.mount);
 
+	/* The kernel of a mount keeps lists in memory as it keeps pages. */
+	rk__data_changed(n, 0, 0);
 	return d->setxattr ? d->setxattr(rk__fs(n.mount), n.ino, name, a,
 					 rk__acl_size(a), 0) : -EOPNOTSUPP;
 }
@@ -45,9 +47,11 @@ static int write_list(struct rk__node n, const char *name,
 static int remove_list(struct rk__node n, const char *name)
 {
 	const struct rk_driver *d = rk__ops(n.mount);
-	int r = d->removexattr ? d->removexattr(rk__fs(n.mount), n.ino, name) :
-				 -EOPNOTSUPP;
+	int r;
 
+	rk__data_changed(n, 0, 0);
+	r = d->removexattr ? d->removexattr(rk__fs(n.mount), n.ino, name) :
+			     -EOPNOTSUPP;
 	return r == -ENODATA ? 0 : r;
 }
 

@@ -194,11 +194,15 @@ int rk__fuse_statfs(struct rk__fuse_call *c)
 
 /* --- finding and forgetting ----------------------------------------------------- */
 
-/* Somebody kept a file handle for longer than the kernel kept the file. */
+static bool is_dot(const struct rk__fuse_call *c)
+{
+	return c->name_len[0] == 1 && c->name[0][0] == '.';
+}
+
+/* Somebody kept a file handle for longer than the kernel kept the file. That
+ * we still hold it means nothing: what the kernel forgets, it says later. */
 static int find_again(struct rk__fuse_call *c, struct rk_stat *ret)
 {
-	if (c->name_len[0] != 1 || c->name[0][0] != '.')
-		return -ESTALE;
 	return rk__vfs_getattr(c->node, ret) < 0 || !ret->nlink ? -ESTALE : 0;
 }
 
@@ -206,9 +210,13 @@ int rk__fuse_lookup(struct rk__fuse_call *c)
 {
 	struct fuse_entry_out *out = c->out;
 	struct rk_stat st;
-	int r = c->vnode ? rk__vfs_lookup(&c->cred, c->node, c->name[0],
-					  c->name_len[0], &st) :
-		find_again(c, &st);
+	int r = -ESTALE;
+
+	if (is_dot(c))
+		r = find_again(c, &st);
+	else if (c->vnode)
+		r = rk__vfs_lookup(&c->cred, c->node, c->name[0],
+				   c->name_len[0], &st);
 
 	if (r == -ENOENT) {
 		*out = (struct fuse_entry_out){

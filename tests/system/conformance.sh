@@ -36,18 +36,34 @@ for in in "$2"/*.in; do
 	"$1" /vol/t <"$in" >"${in%.in}.rump" || exit 1
 done
 END
-for options in "" "--kill-every 30ms"; do
+compare()	# WHAT RUMP-OPTIONS...
+{
+	local what=$1 in
+	shift
+	rm -f "$WORK"/rump.img*
 	cp --sparse=always "$WORK/disk.img" "$WORK/rump.img"
-	# shellcheck disable=SC2086
-	"$RUMP" run $options -m "/vol=ext4:$WORK/rump.img" -- \
+	"$RUMP" run "$@" -m "/vol=ext4:$WORK/rump.img" -- \
 		sh "$WORK/inside" "$replay" "$WORK" >"$WORK/log" 2>&1 ||
-		{ tail -n 30 "$WORK/log" >&2; fail "replay failed ($options)"; }
+		{ tail -n 30 "$WORK/log" >&2; fail "replay failed ($what)"; }
 	for in in "$WORK"/*.in; do
 		if ! diff -u "${in%.in}.native" "${in%.in}.rump" >"$WORK/diff"; then
 			cat "$WORK/diff" >&2
-			fail "$(basename "$in" .in) differs ($options)"
+			fail "$(basename "$in" .in) differs ($what)"
 		fi
 	done
 	check_image "$WORK/rump.img"
-	say "$(cat "$WORK"/*.rump | wc -l) calls alike ${options:+($options)}"
+	say "$(cat "$WORK"/*.rump | wc -l) calls alike ($what)"
+}
+
+compare "no kills"
+compare "kills" --kill-every 30ms
+[ "$LONG" = 1 ] || exit 0
+points=$(sed -n '/define RK_CRASHPOINTS/,/^$/p' \
+	"$SOURCE/rumpserver/recovery/family.h" |
+	grep -o 'X([a-z_]*)' | tr -d 'X()')
+rm -f "$WORK"/random-*
+for point in $points; do
+	for skip in 0 500; do
+		RUMP_CRASH=$point:$skip compare "$point:$skip"
+	done
 done
