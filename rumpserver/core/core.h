@@ -74,6 +74,13 @@ struct rk__lock {
 	uint64_t start, end;		/* inclusive; end UINT64_MAX: to the end */
 };
 
+/* A write that waits for its bytes to be durable: it must not run twice. */
+struct rk__written {
+	uint64_t id;			/* of the request, in its slot */
+	uint64_t token;			/* of its proc */
+	int64_t result;
+};
+
 struct rk__mount_state {
 	void *fs;			/* the driver's */
 	uint64_t root;			/* inode */
@@ -93,6 +100,7 @@ struct rk__core {
 	uint64_t next_token;
 	uint32_t vnode_hash[RK_VNODE_HASH];
 	uint64_t committed[RK_SLOTS_ALL];	/* last committed id of each slot */
+	struct rk__written written[RK_SLOTS_ALL];
 	uint32_t channel_proc[RK_CHANNELS_MAX];	/* proc + 1 of each channel */
 	struct rk__proc proc[RK_PROCS_MAX];
 	struct rk__vnode vnode[RK_VNODES_MAX];

@@ -41,6 +41,54 @@ int64_t rk__sys_pread(struct rk__call *c, struct op_pread *a)
 	return read_at(c, o, a->buf, a->count, a->offset);
 }
 
+static int64_t flush(struct rk__call *c)
+{
+	if (c->cancelled)
+		return -EINTR;
+	c->outcome = rk__serve_fsync(c->handle);
+	return c->handle->result;
+}
+
+/*
+ * O_SYNC and O_DSYNC: the write is a stage of its own, of which the core keeps
+ * that it is done; run again, by whichever server, it only waits for the flush.
+ */
+static struct rk__written *written(const struct rk__call *c)
+{
+	return &rk__core->written[c->handle->slot];
+}
+
+static bool is_written(const struct rk__call *c)
+{
+	const struct rk__written *w = written(c);
+
+	return w->id == c->handle->id && w->token == c->proc->token &&
+	       w->result > 0;
+}
+
+static int64_t wait_durable(struct rk__call *c)
+{
+	int64_t r = flush(c);
+
+	return c->outcome == RK_DONE && r == 0 ? written(c)->result : r;
+}
+
+static int64_t end_write(struct rk__call *c, const struct rk__ofd *o, int64_t n)
+{
+	struct rk__written *w = written(c);
+
+	if (n <= 0 || !(o->flags & (O_SYNC | O_DSYNC)))
+		return n;
+	RK_NOTE(w);
+	*w = (struct rk__written){
+		.id = c->handle->id,
+		.token = c->proc->token,
+		.result = n,
+	};
+	c->outcome = RK_STAGE;
+	return n;
+}
+
 int64_t rk__sys_write(struct rk__call *c, struct op_write *a)
 {
 	struct rk__ofd *o = rk__fd(c->proc, a->fd);
@@ -49,24 +97,30 @@ int64_t rk__sys_write(struct rk__call *c, struct op_write *a)
 
 	if (!o || !rk__ofd_writes(o))
 		return -EBADF;
+	if (is_written(c))
+		return wait_durable(c);
 	n = rk__vfs_write(&c->cred, rk__ofd_node(o), a->buf, a->count,
 			  (uint64_t)o->offset, o->flags & O_APPEND, &at);
 	if (n > 0)
 		rk__ofd_set_offset(o, (int64_t)at + n);
-	return n;
+	return end_write(c, o, n);
 }
 
 /* O_APPEND wins over the offset, as it does on Linux. */
 int64_t rk__sys_pwrite(struct rk__call *c, struct op_pwrite *a)
 {
 	const struct rk__ofd *o = rk__fd(c->proc, a->fd);
+	int64_t n;
 
 	if (!o || !rk__ofd_writes(o))
 		return -EBADF;
 	if (a->offset < 0)
 		return -EINVAL;
-	return rk__vfs_write(&c->cred, rk__ofd_node(o), a->buf, a->count,
-			     (uint64_t)a->offset, o->flags & O_APPEND, NULL);
+	if (is_written(c))
+		return wait_durable(c);
+	n = rk__vfs_write(&c->cred, rk__ofd_node(o), a->buf, a->count,
+			  (uint64_t)a->offset, o->flags & O_APPEND, NULL);
+	return end_write(c, o, n);
 }
 
 /* --- offsets ------------------------------------------------------------------ */
@@ -280,14 +334,6 @@ int64_t rk__sys_getdents(struct rk__call *c, struct op_getdents *a)
 }
 
 /* --- durability ----------------------------------------------------------------- */
-
-static int64_t flush(struct rk__call *c)
-{
-	if (c->cancelled)
-		return -EINTR;
-	c->outcome = rk__serve_fsync(c->handle);
-	return c->handle->result;
-}
 
 int64_t rk__sys_fsync(struct rk__call *c, struct op_fsync *a)
 {

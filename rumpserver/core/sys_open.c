@@ -6,8 +6,7 @@
 #include <unistd.h>
 #include "sys.h"
 
-/* What fcntl(F_SETFL) may change, and what open keeps. O_SYNC and O_DSYNC are
- * remembered only: durability is what fsync is for. */
+/* What fcntl(F_SETFL) may change, and what open keeps. */
 #define SETTABLE	(O_APPEND | O_NONBLOCK | O_NOATIME | O_DIRECT)
 #define KEPT		(O_ACCMODE | SETTABLE | O_SYNC | O_DSYNC | O_PATH | \
 	O_LARGEFILE)
@@ -29,7 +28,8 @@ static int check_flags(uint32_t *flags)
 	if (*flags & O_PATH)
 		*flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	if ((*flags & O_TMPFILE) == O_TMPFILE)
-		return -EOPNOTSUPP;
+		return (*flags & O_ACCMODE) == O_RDONLY || (*flags & O_CREAT) ?
+			       -EINVAL : 0;
 	if ((*flags & O_CREAT) && (*flags & O_DIRECTORY))
 		return -EINVAL;
 	return 0;
@@ -84,6 +84,24 @@ static int truncate_file(const struct rk__call *c, struct rk__walked *w)
 	return rk__vfs_setattr(&c->cred, w->node, &set, &w->st);
 }
 
+/* A file without a name, for as long as it is open or until it is linked. */
+static int create_nameless(const struct rk__call *c, struct rk__walked *w,
+			   const struct op_openat *a, uint32_t flags)
+{
+	const struct rk_new what = {.mode = S_IFREG | (a->mode & 07777)};
+	int r = rk__call_walk(c, a->dirfd, a->path,
+			      flags & O_NOFOLLOW ? 0 : RK_WALK_FOLLOW, w);
+
+	if (r < 0)
+		return r;
+	if (!S_ISDIR(w->st.mode))
+		return S_ISLNK(w->st.mode) ? -ELOOP : -ENOTDIR;
+	r = rk__vfs_tmpfile(&c->cred, w->node, &what, !(flags & O_EXCL), &w->st);
+	if (r == 0)
+		w->node = rk__node(w->node.mount, w->st.ino);
+	return r;
+}
+
 static int find_or_create(const struct rk__call *c, struct rk__walked *w,
 			  const struct op_openat *a, uint32_t flags)
 {
@@ -121,7 +139,9 @@ int64_t rk__sys_openat(struct rk__call *c, struct op_openat *a)
 	fd = rk__fd_lowest(c->proc, 0);
 	if (fd < 0)
 		return fd;
-	r = find_or_create(c, &w, a, flags);
+	r = (flags & O_TMPFILE) == O_TMPFILE ?
+		    create_nameless(c, &w, a, flags) :
+		    find_or_create(c, &w, a, flags);
 	if (r != 0)
 		return rk__call_stage(c, r);
 	keep = flags & (KEPT | O_CLOEXEC);

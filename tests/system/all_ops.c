@@ -32,6 +32,39 @@ static char dir[64];
 } while (0)
 #define OK(condition) IS(!!(condition), 1)
 
+/* Each byte once, however often the server that waits for the device ends. */
+static void durable(void)
+{
+	int32_t fd = (int32_t)CALL(openat, RK_AT_FDCWD, "sync",
+				   O_WRONLY | O_CREAT | O_APPEND | O_SYNC, 0600);
+	struct rk_stat st;
+
+	for (int i = 0; i < 20; i++)
+		IS(CALL(write, fd, "0123456789", 10), 10);
+	IS(CALL(pwrite, fd, "0123456789", 10, 0), 10);
+	IS(CALL(fstat, fd, &st), 0);
+	IS(st.size, 210);
+	IS(CALL(close, fd), 0);
+	IS(CALL(unlinkat, RK_AT_FDCWD, "sync", 0), 0);
+}
+
+static void nameless(void)
+{
+	int32_t fd = (int32_t)CALL(openat, RK_AT_FDCWD, ".",
+				   O_RDWR | O_TMPFILE, 0600);
+	struct rk_stat st;
+
+	IS(CALL(write, fd, "x", 1), 1);
+	IS(CALL(fstat, fd, &st), 0);
+	IS(st.nlink, 0);
+	IS(CALL(linkat, fd, "", RK_AT_FDCWD, "named", AT_EMPTY_PATH), 0);
+	IS(CALL(fstatat, RK_AT_FDCWD, "named", &st, 0), 0);
+	OK(st.nlink == 1 && st.size == 1);
+	IS(CALL(close, fd), 0);
+	IS(CALL(unlinkat, RK_AT_FDCWD, "named", 0), 0);
+	IS(CALL(openat, RK_AT_FDCWD, ".", O_RDONLY | O_TMPFILE, 0600), -EINVAL);
+}
+
 static void files(void)
 {
 	char buf[64] = "";
@@ -230,6 +263,8 @@ static void run(unsigned flags)
 	IS(CALL(mkdirat, RK_AT_FDCWD, dir, 0755), 0);
 	IS(CALL(chdir, dir), 0);
 	files();
+	durable();
+	nameless();
 	attributes();
 	xattrs();
 	names();
