@@ -126,7 +126,7 @@ static void wanted_attr(const struct fuse_setattr_in *in,
 }
 
 #define ATTRIBUTES (FATTR_MODE | FATTR_UID | FATTR_GID | FATTR_SIZE | \
-	FATTR_ATIME | FATTR_MTIME | FATTR_CTIME)
+	FATTR_ATIME | FATTR_MTIME)
 
 /* HANDLE_KILLPRIV_V2: the kernel leaves it to us to take set-id bits away when
  * the owner changes, and when one without CAP_FSETID cuts the file. A change
