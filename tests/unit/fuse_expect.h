@@ -1,0 +1,30 @@
+/*
+ * fuse_expect.h - what the tests of the FUSE gate have in common beside the fake
+ * kernel: locks, and answers that must come.
+ */
+#ifndef RK_FUSE_EXPECT_H
+#define RK_FUSE_EXPECT_H
+
+#include "fuse_fake.h"
+
+static struct fake_answer answer;
+
+static inline uint64_t lock(uint32_t opcode, uint64_t node, uint64_t owner,
+		     uint32_t type)
+{
+	struct fuse_lk_in in = { .owner = owner,
+				 .lk = { .end = INT64_MAX, .type = type } };
+	uint64_t unique = fake_send(opcode, node, 0, &in, sizeof in, NULL, 0);
+
+	fake_poll();
+	return unique;
+}
+
+static inline void expect(uint64_t unique, int error)
+{
+	cr_assert(fake_receive(&answer), "no answer to %lx", unique);
+	cr_assert_eq(answer.head.unique, unique);
+	cr_assert_eq(answer.head.error, error, "%d", answer.head.error);
+}
+
+#endif
