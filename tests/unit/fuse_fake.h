@@ -429,7 +429,7 @@ void rk__wake(const void *key)
 }
 
 /* The first of those that wait, as the loop would run it. */
-static void fake_run_woken(void)
+static inline void fake_run_woken(void)
 {
 	unsigned n = fake.n_parked;
 	struct rk__handle *h[QUEUE];
