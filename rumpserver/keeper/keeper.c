@@ -135,11 +135,12 @@ static int apply_blocks(const struct rk__record_view *v)
 	for (uint32_t i = 0; i < v->n_blocks; i += n) {
 		uint64_t id = read_once(&v->blocks[i]);
 		const uint8_t *data = v->block_data + (size_t)i * RK_PAGE;
-		struct rk__store *s = &keeper.store[RK_BLOCK_DEV(id)];
+		struct rk__store *s;
 		int r, failed = 0;
 
 		if (RK_BLOCK_DEV(id) >= keeper.family->n_mounts)
 			return -EBADMSG;
+		s = &keeper.store[RK_BLOCK_DEV(id)];
 		n = new_run(v, i, id);
 		/* On a device that failed, the last flush point is an old one. */
 		if (id & RK_BLOCK_NEW && device_error() == 0)
