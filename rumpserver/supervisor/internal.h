@@ -51,6 +51,8 @@ struct rk__server {
 	int control;
 	uint32_t generation;
 	bool dead;			/* its death was handled */
+	bool unexplained;		/* and nobody knew why it died */
+	struct rk__policy_event death;
 	bool eof;			/* nothing can be sent any more */
 	struct rk__queued *queue, **queue_end;
 };
@@ -220,6 +222,8 @@ void rk__supervisor_event(struct rk__supervisor *s,
 			  const struct rk__policy_event *e);
 /* The active server died; status: of waitpid, -1 if not known. */
 void rk__supervisor_died(struct rk__supervisor *s, int status);
+/* How a server died whose death was handled before that was known. */
+void rk__supervisor_explain(struct rk__server *v, int status);
 void rk__supervisor_ready(struct rk__supervisor *s, struct rk__server *v);
 /* Ends everything with this sentence. */
 void rk__supervisor_fail(struct rk__supervisor *s, int error,

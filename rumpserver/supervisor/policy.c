@@ -267,6 +267,10 @@ void rk__policy_step(struct rk__policy *p, const struct rk__policy_event *e,
 	case RK_EVENT_SERVER_DIED:
 		died(p, e, ret);
 		break;
+	case RK_EVENT_WAS_FAULT:
+		p->last_was_fault = true;
+		accuse(p, e);
+		break;
 	case RK_EVENT_STANDBY_UP:
 		p->standby = true;
 		if (p->state == RK_POLICY_WAITING)

@@ -37,6 +37,9 @@ enum rk__policy_event_type {
 	RK_EVENT_START,
 	RK_EVENT_SERVER_READY,	/* the first has mounted, a later one serves */
 	RK_EVENT_SERVER_DIED,
+	/* One that died earlier with no cause to be seen: it was a fault. The
+	 * lock tells of a death before the kernel tells how it died. */
+	RK_EVENT_WAS_FAULT,
 	RK_EVENT_STANDBY_UP,	/* there is a standby that can take over */
 	RK_EVENT_STANDBY_DIED,
 	RK_EVENT_NO_SPAWN,	/* none can be made any more */
@@ -47,7 +50,7 @@ enum rk__policy_event_type {
 
 struct rk__policy_event {
 	enum rk__policy_event_type type;
-	/* SERVER_DIED, from the board: */
+	/* SERVER_DIED, WAS_FAULT, from the board: */
 	enum rk__cause cause;
 	int signal;		/* of RK_CAUSE_FAULT, or from wait */
 	uint32_t slot;

@@ -154,6 +154,8 @@ static void ended(void *ctx, int status)
 	v->child = NULL;
 	if (active && !handled)
 		rk__supervisor_died(s, status);
+	else if (handled)
+		rk__supervisor_explain(v, status);
 	if (active && s->active == v)
 		s->active = NULL;
 	if (standby)

@@ -230,7 +230,18 @@ void rk__supervisor_died(struct rk__supervisor *s, int status)
 	if (e.cause == RK_CAUSE_NONE && status >= 0 && WIFSIGNALED(status) &&
 	    WTERMSIG(status) != SIGKILL)
 		e.cause = RK_CAUSE_FAULT;
+	s->active->unexplained = e.cause == RK_CAUSE_NONE && status < 0;
+	s->active->death = e;
 	rk__supervisor_event(s, &e);
+}
+
+void rk__supervisor_explain(struct rk__server *v, int status)
+{
+	if (!v->unexplained || !WIFSIGNALED(status) ||
+	    WTERMSIG(status) == SIGKILL)
+		return;
+	v->death.type = RK_EVENT_WAS_FAULT;
+	rk__supervisor_event(v->sup, &v->death);
 }
 
 void rk__supervisor_ready(struct rk__supervisor *s, struct rk__server *v)

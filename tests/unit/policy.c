@@ -178,6 +178,24 @@ Test(policy, a_request_that_kills_twice_alone_is_refused)
 	cr_assert_eq(p.quarantined, 1);
 }
 
+Test(policy, a_fault_that_is_known_too_late_counts_too)
+{
+	const struct rk__policy_event died =
+		DIED(.slot = 7, .id = 70, .alone = true);
+	const struct rk__policy_event late = {
+		.type = RK_EVENT_WAS_FAULT, .slot = 7, .id = 70, .alone = true,
+	};
+	struct rk__policy p;
+
+	serving(&p);
+	for (unsigned i = 0; i < 2; i++) {
+		cr_assert_not(p.quarantine);
+		WALK(&p, { died, AGAIN }, { late, 0, RK_POLICY_SERVING }, NEXT);
+	}
+	cr_assert(p.quarantine && p.quarantine_slot == 7 &&
+		  p.quarantine_id == 70);
+}
+
 Test(policy, two_that_take_turns_are_both_found)
 {
 	struct rk__policy p;
