@@ -16,8 +16,8 @@
  * the last time.
  *
  * Nobody waits for a FORGET, but the last one of a file changes something and
- * costs a commit. So it stays in its slot until a request comes that commits
- * anyway, or needs what it frees, or nothing comes for a while.
+ * costs a commit. So it stays in its slot until there are many, or a request
+ * comes that needs what it frees, or nothing comes for a while.
  */
 #include <assert.h>
 #include <errno.h>
@@ -30,7 +30,13 @@
 #include <unistd.h>
 #include "fuse.h"
 
-enum { LOOK_FOR_CROWD_EVERY = 8 };
+enum {
+	LOOK_FOR_CROWD_EVERY = 8,
+	LOOK_AGAIN_EVERY = 16,
+	LUCK_MAX = 8,
+	ROUNDS = 64,			/* before others have their turn */
+	RECLAIM_ROUNDS = 4,
+};
 
 static struct rk__fuse fuses[RK_MOUNTS_MAX];
 static const struct rk__family *family;
@@ -351,7 +357,18 @@ static void settle(struct rk__fuse *f)
 		rk__fuse_serve(f->forget[i]);
 }
 
-/* What neither changes anything nor can see what a FORGET frees. */
+/* What a FORGET frees is there for what comes after it; of a large file that is
+ * freed in stages, a part. */
+static void make_room(struct rk__fuse *f)
+{
+	settle(f);
+	rk__serve_flush();
+	for (unsigned i = 0; i < RECLAIM_ROUNDS && rk__vnode_reclaim_some();
+	     i++)
+		rk__serve_flush();
+}
+
+/* What neither takes room nor can see what a FORGET frees. */
 static bool goes_before_forgets(uint32_t opcode)
 {
 	switch (opcode) {
@@ -370,6 +387,8 @@ static bool goes_before_forgets(uint32_t opcode)
 	case FUSE_READDIRPLUS:
 	case FUSE_RELEASEDIR:
 	case FUSE_LSEEK:
+	case FUSE_UNLINK:
+	case FUSE_RMDIR:
 		return true;
 	default:
 		return false;
@@ -390,7 +409,7 @@ static void serve_taken(struct rk__fuse *f, struct rk__fuse_slot *s)
 	}
 	rk__place_request(s->request->pid);
 	if (f->n_forget && !goes_before_forgets(s->request->opcode))
-		settle(f);
+		make_room(f);
 	rk__fuse_serve(s);
 }
 
@@ -437,9 +456,8 @@ static unsigned batch_limit(struct rk__fuse *f)
 	return RK_FUSE_BATCH;
 }
 
-bool rk__fuse_poll(uint32_t mount)
+static bool poll_once(struct rk__fuse *f)
 {
-	struct rk__fuse *f = rk__fuse_of(mount);
 	unsigned n = 0, limit = batch_limit(f);
 	struct rk__fuse_slot *s;
 	enum rk__fuse_taken t = RK_FUSE_SKIPPED;
@@ -468,6 +486,27 @@ bool rk__fuse_poll(uint32_t mount)
 	if (t == RK_FUSE_ENDED)
 		rk__fuse_end(f);
 	return n > 0;
+}
+
+/* Where caller and server share a CPU, the answer lets the caller run, and its
+ * next request is there when we go on: then epoll needs not be asked. */
+bool rk__fuse_poll(uint32_t mount)
+{
+	struct rk__fuse *f = rk__fuse_of(mount);
+	bool any = poll_once(f);
+
+	for (unsigned i = 0; any && i < ROUNDS; i++) {
+		if (!f->luck && ++f->looks % LOOK_AGAIN_EVERY)
+			break;
+		if (poll_once(f)) {
+			f->luck = LUCK_MAX;
+			continue;
+		}
+		if (f->luck)
+			f->luck--;
+		break;
+	}
+	return any;
 }
 
 static void ready(struct rk__source *source, uint32_t events)

@@ -96,6 +96,7 @@ struct rk__fuse {
 	unsigned n_forget;
 	unsigned crowd;			/* requests of the last poll */
 	unsigned polls;
+	unsigned luck, looks;		/* looking again right after an answer */
 };
 
 enum rk__fuse_taken {

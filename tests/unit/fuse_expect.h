@@ -9,6 +9,11 @@
 
 static struct fake_answer answer;
 
+bool rk__vnode_reclaim_some(void)
+{
+	return false;
+}
+
 static inline uint64_t lock(uint32_t opcode, uint64_t node, uint64_t owner,
 		     uint32_t type)
 {
