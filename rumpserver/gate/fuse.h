@@ -127,6 +127,8 @@ void rk__fuse_release(struct rk__fuse_slot *s);
 void rk__fuse_answer(const struct rk__fuse *f, uint64_t unique, int64_t result,
 		     const void *data, uint32_t len);
 void rk__fuse_end(struct rk__fuse *f);
+/* Serves the FORGETs that wait. */
+void rk__fuse_settle_one(struct rk__fuse *f);
 
 /* --- one request ---------------------------------------------------------- */
 
