@@ -35,7 +35,7 @@
 enum {
 	SPIN_NS = 50000,	/* polling longer than this never paid */
 	LOOK_EVERY = 256,	/* polls of busy channels between looks at epoll */
-	SKIP_MAX = 8,		/* 2^n sleeps without polling before each */
+	SKIP_MAX = 10,		/* 2^n sleeps without polling before each */
 	FORGETS_WAIT_MS = 5,
 	HELD_WAIT_MS = 1000,
 };
