@@ -176,6 +176,7 @@ struct holder {
 	int socket;			/* of the supervisor that lives */
 	int tell;			/* -1 when it was told, or never */
 	int asked;			/* the signal that wants it to end */
+	bool ended;			/* a supervisor did all there was to do */
 };
 
 static _Noreturn void become_supervisor(struct holder *h, int socket)
@@ -326,7 +327,8 @@ static int hold(struct holder *h)
 		if (pid < 0)
 			return RUMP_FAILED;
 		status = attend(h, pid);
-		if (WIFEXITED(status))
+		h->ended = WIFEXITED(status);
+		if (h->ended)
 			return WEXITSTATUS(status);
 		before = progress;
 		progress = rk__estate_progress(h->estate);
@@ -378,10 +380,11 @@ static int run_holder(struct mount_request *q, int tell, char *error)
 		return e;
 	}
 	e = hold(&h);
-	/* a supervisor that came to its end has left nothing to do */
-	rk__estate_destroy(h.estate);
-	if (is_ours(q))
+	/* While the lock of the image is ours, nobody can have mounted it here
+	 * again, with the number that our mount had. */
+	if (!h.ended && is_ours(q))
 		rk__fuse_abort(q->config.mount[0].path, ignored);
+	rk__estate_destroy(h.estate);
 	return e;
 }
 
