@@ -38,6 +38,7 @@ enum {
 	SKIP_MAX = 10,		/* 2^n sleeps without polling before each */
 	FORGETS_WAIT_MS = 5,
 	HELD_WAIT_MS = 1000,
+	SETTLE_STEP_NS = 50000, SETTLE_STEPS = 200,
 };
 
 static struct {
@@ -306,6 +307,20 @@ static void repost(const struct rk__reply_head *r, const uint8_t *bytes)
 		rk__channel_repost(r, bytes);
 }
 
+/*
+ * A predecessor may have been waiting for those who cache what it changed, to
+ * post the answers that are in its last record. Not for long: one of them may
+ * be waiting for a page that is yet to be read, and is right then.
+ */
+static void settle_watcher(void)
+{
+	const struct timespec t = { .tv_nsec = SETTLE_STEP_NS };
+
+	for (unsigned i = 0; i < SETTLE_STEPS && rk__watcher &&
+	     !rk__watcher->settled(); i++)
+		nanosleep(&t, NULL);
+}
+
 static void recover(void)
 {
 	struct rk__family *f = loop.family;
@@ -317,6 +332,7 @@ static void recover(void)
 	for (unsigned i = 0; i < f->n_mounts; i++)
 		if (f->fuse_fd[i] >= 0)
 			rk__fuse_start(i, false);
+	settle_watcher();
 	rk__recovery_repost(repost);
 	settle_clients();
 	rk__channel_resume();
