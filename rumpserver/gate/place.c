@@ -41,14 +41,13 @@ static void follow(uint32_t caller)
 {
 	cpu_set_t its, both;
 
-	if (sched_getaffinity((pid_t)caller, sizeof its, &its) < 0 ||
-	    CPU_COUNT(&its) != 1) {
-		leave();
-		return;
-	}
+	if (sched_getaffinity((pid_t)caller, sizeof its, &its) < 0)
+		CPU_ZERO(&its);
 	CPU_AND(&both, &its, &place.all);
-	if (CPU_COUNT(&both) == 1)
+	if (CPU_COUNT(&its) == 1 && CPU_COUNT(&both) == 1)
 		place.bound = sched_setaffinity(0, sizeof its, &its) == 0;
+	else
+		leave();
 }
 
 void rk__place_request(uint32_t caller)
