@@ -24,10 +24,34 @@
 #include <stdint.h>
 #include "types.h"
 
-#define RK_DRIVER_ABI 1
+#define RK_DRIVER_ABI 2
 
-/* A block device: committed with the op, flushed by the server. Offsets and
- * lengths are bytes, any alignment. */
+enum {
+	/* Changes nothing: its mount is read-only, whatever is asked for. */
+	RK_DRIVER_READ_ONLY = 1 << 0,
+	/* Keeps nothing in memory that counts: each server mounts it anew, at
+	 * best before it is needed, and all numbers (inodes, cookies) must
+	 * come out the same. Its malloc is the ordinary heap, so here pointers
+	 * into libraries are allowed. */
+	RK_DRIVER_REOPEN = 1 << 1,
+	/* Stands on another driver, which it gets in rk_mount_options.lower. */
+	RK_DRIVER_STACKS = 1 << 2,
+};
+
+/* What the text behind the colon of a mount names. */
+enum rk_source {
+	RK_SOURCE_IMAGE,	/* a block device, committed with the op */
+	RK_SOURCE_FILE,		/* a file that is only read */
+	RK_SOURCE_DIRECTORY,	/* rk_host.dirfd */
+	RK_SOURCE_NONE,		/* nothing: the text is a label */
+};
+
+enum { RK_LASTING_SIZE = 1024 };
+
+/* What the driver has of the world. The device is of RK_SOURCE_IMAGE:
+ * committed with the op, flushed by the server; of RK_SOURCE_FILE it can only
+ * be read, and others have a size of 0. Offsets and lengths are bytes, any
+ * alignment. */
 struct rk_host {
 	void *ctx;
 	/* 0 or a negative errno; reads see the writes of this op. */
@@ -49,6 +73,20 @@ struct rk_host {
 	struct rk_time (*now)(void *ctx);
 	/* One sentence for a person, no newline: shown if mount fails. */
 	void (*complain)(void *ctx, const char *sentence);
+	int dirfd;			/* RK_SOURCE_DIRECTORY; others: -1 */
+	/* RK_LASTING_SIZE bytes, zeros before the first mount, which no
+	 * rollback touches and every successor finds as they were. For
+	 * counters of what happened, never for state. */
+	void *lasting;
+};
+
+struct rk_driver;
+
+/* The driver below one that stacks. The server mounts and unmounts it. */
+struct rk_lower {
+	const struct rk_driver *driver;
+	void *fs;
+	uint64_t root;
 };
 
 struct rk_mount_options {
@@ -57,6 +95,7 @@ struct rk_mount_options {
 	 * name (complain, -EINVAL) what it does not know. */
 	const char *const *option;
 	size_t n_options;
+	const struct rk_lower *lower;	/* of RK_DRIVER_STACKS; to be copied */
 };
 
 /* What create makes. */
@@ -98,8 +137,11 @@ typedef int rk_emit_fn(void *arg, const char *name, size_t len, uint64_t ino,
 
 struct rk_driver {
 	uint32_t abi;			/* RK_DRIVER_ABI */
+	uint32_t flags;			/* RK_DRIVER_* */
+	enum rk_source source;		/* one that stacks has its lower's */
 	const char *name;
-	const char *help;		/* its options, a line each */
+	/* What it is, in one line; then its options, a line each. */
+	const char *help;
 
 	/* mount: -EUCLEAN with *needs_recovery set asks the supervisor to run
 	 * the file system's own journal recovery on the image and to try again. */

@@ -190,7 +190,7 @@ __attribute__((visibility("default")))
 const struct rk_driver rk_driver = {
 	.abi = RK_DRIVER_ABI,
 	.name = "ext4",
-	.help = "",
+	.help = "ext2, ext3 and ext4 in an image or on a block device\n",
 	.mount = rk__ext4_mount,
 	.unmount = ext4_unmount,
 	.lookup = ext4_lookup,

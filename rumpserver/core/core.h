@@ -82,10 +82,13 @@ struct rk__written {
 };
 
 struct rk__mount_state {
-	void *fs;			/* the driver's */
+	/* Of each driver of the stack, the lowest first; NULL for those that
+	 * each server mounts anew. */
+	void *fs[RK_STACK_MAX];
+	uint64_t layer_root[RK_STACK_MAX];
 	uint64_t root;			/* inode */
 	uint32_t root_vnode;
-	uint32_t reserved;
+	uint32_t mounted;
 };
 
 struct rk__core {
@@ -111,8 +114,13 @@ _Static_assert(sizeof(struct rk__core) < RK_CORE_SIZE, "core fits its region");
 
 #define rk__core ((struct rk__core *)RK_CORE_AT)
 
-/* The drivers of this family, loaded by the zygote; same in every server. */
+/* The drivers of this family, loaded before the zygote was forked; the same in
+ * every server. The one that is asked, and those below it, the lowest first,
+ * up to a NULL. */
 extern const struct rk_driver *rk__driver[RK_MOUNTS_MAX];
+extern const struct rk_driver *rk__lower[RK_MOUNTS_MAX][RK_STACK_MAX - 1];
+/* What rk__driver is to be called with. */
+extern void *rk__top_fs[RK_MOUNTS_MAX];
 /* Set by the server from its family. */
 extern bool rk__mount_read_only[RK_MOUNTS_MAX];
 

@@ -279,7 +279,7 @@ static void commit_flush_point(void)
 
 	serve.flush_wanted = false;
 	if (serve.flush_point != rk__committed_seq()) {
-		int r = rk__vfs_sync_all();
+		int r = rk__vfs_sync(RK_MOUNTS_MAX);
 
 		if (r < 0) {
 			rk__rollback();
@@ -318,6 +318,8 @@ void rk__serve_flushed(void)
 
 void rk__serve_make_flush_point(void)
 {
+	if (!rk__vfs_has_device(RK_MOUNTS_MAX))
+		return;
 	if (rk__changed() || serve.flush_point != rk__committed_seq()) {
 		serve.flush_wanted = true;
 		rk__serve_flush();
@@ -332,11 +334,15 @@ void rk__serve_last_flush_point(void)
 	serve.flush_point = seq;
 }
 
-enum rk__outcome rk__serve_fsync(struct rk__handle *h)
+enum rk__outcome rk__serve_fsync(struct rk__handle *h, uint32_t mount)
 {
 	int error = rk__flush_error();
 
 	h->out_len = 0;
+	if (!rk__vfs_has_device(mount)) {
+		h->result = rk__vfs_sync(mount);
+		return RK_DONE;
+	}
 	if (error < 0) {
 		h->result = error;
 		return RK_DONE;

@@ -85,9 +85,10 @@ bool rk__serve_held(bool in_any_case);
  * A durable flush for fsync and friends: on the first call of a request asks
  * drivers to sync, commits with RK_RECORD_FLUSH and parks; run again after the
  * flush it answers RK_DONE with h->result 0 or the device's error.
- * h->flush_seq is volatile: a successor flushes anew.
+ * h->flush_seq is volatile: a successor flushes anew. Of a mount without a
+ * device, or of all (RK_MOUNTS_MAX) if none has one, the drivers' sync is all.
  */
-enum rk__outcome rk__serve_fsync(struct rk__handle *h);
+enum rk__outcome rk__serve_fsync(struct rk__handle *h, uint32_t mount);
 
 /* The keeper made a flush point durable. */
 void rk__serve_flushed(void);

@@ -41,11 +41,11 @@ int64_t rk__sys_pread(struct rk__call *c, struct op_pread *a)
 	return read_at(c, o, a->buf, a->count, a->offset);
 }
 
-static int64_t flush(struct rk__call *c)
+static int64_t flush(struct rk__call *c, uint32_t mount)
 {
 	if (c->cancelled)
 		return -EINTR;
-	c->outcome = rk__serve_fsync(c->handle);
+	c->outcome = rk__serve_fsync(c->handle, mount);
 	return c->handle->result;
 }
 
@@ -66,9 +66,9 @@ static bool is_written(const struct rk__call *c)
 	       w->result > 0;
 }
 
-static int64_t wait_durable(struct rk__call *c)
+static int64_t wait_durable(struct rk__call *c, const struct rk__ofd *o)
 {
-	int64_t r = flush(c);
+	int64_t r = flush(c, rk__ofd_node(o).mount);
 
 	return c->outcome == RK_DONE && r == 0 ? written(c)->result : r;
 }
@@ -98,7 +98,7 @@ int64_t rk__sys_write(struct rk__call *c, struct op_write *a)
 	if (!o || !rk__ofd_writes(o))
 		return -EBADF;
 	if (is_written(c))
-		return wait_durable(c);
+		return wait_durable(c, o);
 	n = rk__vfs_write(&c->cred, rk__ofd_node(o), a->buf, a->count,
 			  (uint64_t)o->offset, o->flags & O_APPEND, &at);
 	if (n > 0)
@@ -117,7 +117,7 @@ int64_t rk__sys_pwrite(struct rk__call *c, struct op_pwrite *a)
 	if (a->offset < 0)
 		return -EINVAL;
 	if (is_written(c))
-		return wait_durable(c);
+		return wait_durable(c, o);
 	n = rk__vfs_write(&c->cred, rk__ofd_node(o), a->buf, a->count,
 			  (uint64_t)a->offset, o->flags & O_APPEND, NULL);
 	return end_write(c, o, n);
@@ -335,17 +335,24 @@ int64_t rk__sys_getdents(struct rk__call *c, struct op_getdents *a)
 
 /* --- durability ----------------------------------------------------------------- */
 
+static int64_t sync_file(struct rk__call *c, int32_t fd)
+{
+	const struct rk__ofd *o = rk__call_ofd(c, fd);
+
+	return o ? flush(c, rk__ofd_node(o).mount) : -EBADF;
+}
+
 int64_t rk__sys_fsync(struct rk__call *c, struct op_fsync *a)
 {
-	return rk__call_ofd(c, a->fd) ? flush(c) : -EBADF;
+	return sync_file(c, a->fd);
 }
 
 int64_t rk__sys_fdatasync(struct rk__call *c, struct op_fdatasync *a)
 {
-	return rk__call_ofd(c, a->fd) ? flush(c) : -EBADF;
+	return sync_file(c, a->fd);
 }
 
 int64_t rk__sys_sync(struct rk__call *c, struct op_sync *a)
 {
-	return flush(c);
+	return flush(c, RK_MOUNTS_MAX);
 }

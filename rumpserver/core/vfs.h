@@ -23,6 +23,14 @@ int rk__vfs_mount(uint32_t mount, const struct rk__family *family,
 int rk__vfs_unmount(uint32_t mount);
 /* Every start: volatile state (name cache, cached driver pointers) anew. */
 void rk__vfs_restart(const struct rk__family *family);
+/* A standby: mounts what it can of the drivers that each server mounts anew. */
+void rk__vfs_prepare(const struct rk__family *family);
+/* A successor: mounts the rest of them. */
+int rk__vfs_reopen(const struct rk__family *family, char *error,
+		   size_t error_len);
+/* What is on a device is made durable by a flush point; of the rest nothing
+ * outlives the family, or the driver's sync does it. RK_MOUNTS_MAX: any. */
+bool rk__vfs_has_device(uint32_t mount);
 
 /* name "." and ".." included. Returns attributes in *ret. */
 int rk__vfs_lookup(const struct rk__cred *c, struct rk__node dir,
@@ -73,7 +81,8 @@ int rk__vfs_listxattr(const struct rk__cred *c, struct rk__node n, char *list,
 int rk__vfs_removexattr(const struct rk__cred *c, struct rk__node n,
 			const char *name);
 int rk__vfs_statfs(uint32_t mount, struct rk_statfs *ret);
-int rk__vfs_sync_all(void);
+/* The drivers' sync, of one mount or all (RK_MOUNTS_MAX). */
+int rk__vfs_sync(uint32_t mount);
 /* -EPERM: a file that is immutable or append-only is not opened so. */
 int rk__may_open(const struct rk_stat *st, uint32_t open_flags);
 /* R_OK | W_OK | X_OK against mode, owner and groups. */

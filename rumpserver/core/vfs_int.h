@@ -18,7 +18,7 @@ static inline const struct rk_driver *rk__ops(uint32_t mount)
 
 static inline void *rk__fs(uint32_t mount)
 {
-	return rk__core->mount[mount].fs;
+	return rk__top_fs[mount];
 }
 
 static inline struct rk__node rk__node(uint32_t mount, uint64_t ino)
@@ -83,6 +83,19 @@ static inline void rk__data_changed(struct rk__node n, uint64_t off,
 	if (rk__watcher)
 		rk__watcher->data_changed(n, off, len);
 }
+
+/* --- vfs_stack.c: the drivers of a mount ------------------------------------ */
+
+/* Every start, and before the others. */
+void rk__stack_restart(const struct rk__family *f, uint32_t mount);
+int rk__stack_mount(const struct rk__family *f, uint32_t mount,
+		    struct rk__mount_state *ret, bool *needs_recovery,
+		    char *error, size_t error_len);
+/* A successor: those drivers that want it are mounted again. early: only those
+ * that stand on nothing that the server which is alive may still change. */
+int rk__stack_reopen(const struct rk__family *f, uint32_t mount, bool early,
+		     char *error, size_t error_len);
+int rk__stack_unmount(uint32_t mount);
 
 /* Sets the volatile parts anew. */
 void rk__lock_restart(void);

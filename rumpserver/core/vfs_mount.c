@@ -7,25 +7,14 @@
 #include <sys/statvfs.h>
 #include "vfs_int.h"
 
-enum { OPTIONS_MAX = 64 };
-
-/* Drivers keep a pointer to it in recoverable memory: its address is the same
- * in every server of one zygote. */
-static struct rk_host hosts[RK_MOUNTS_MAX];
-static char complaint[RK_SERVER_ERROR_LEN];
-
-const struct rk_driver *rk__driver[RK_MOUNTS_MAX];
 bool rk__mount_read_only[RK_MOUNTS_MAX];
-
-static void complain(void *ctx, const char *sentence)
-{
-	snprintf(complaint, sizeof complaint, "%s", sentence);
-}
+static bool has_device[RK_MOUNTS_MAX];
 
 static void restart_mount(const struct rk__family *f, uint32_t mount)
 {
 	rk__mount_read_only[mount] = f->mount[mount].read_only;
-	rk__blockstore_host(mount, complain, &hosts[mount]);
+	has_device[mount] = f->mount[mount].kind == RK_SOURCE_IMAGE;
+	rk__stack_restart(f, mount);
 }
 
 void rk__vfs_restart(const struct rk__family *f)
@@ -39,61 +28,38 @@ void rk__vfs_restart(const struct rk__family *f)
 	rk__walk_restart(f);
 }
 
-/* Cuts `text` at its commas. -E2BIG: more than there is room for. */
-static int split_options(char *text, const char **option, size_t *ret_n)
+void rk__vfs_prepare(const struct rk__family *f)
 {
-	char *save, *word;
-	size_t n = 0;
+	char ignored[RK_SERVER_ERROR_LEN];
 
-	for (word = strtok_r(text, ",", &save); word;
-	     word = strtok_r(NULL, ",", &save)) {
-		if (n == OPTIONS_MAX)
-			return -E2BIG;
-		option[n++] = word;
+	for (uint32_t i = 0; i < f->n_mounts; i++) {
+		rk__stack_restart(f, i);
+		/* if not now, then when it is needed, or its failure is */
+		rk__stack_reopen(f, i, true, ignored, sizeof ignored);
 	}
-	*ret_n = n;
-	return 0;
 }
 
-static int call_mount(const struct rk__mount_spec *spec, uint32_t mount,
-		      struct rk__mount_state *state, bool *needs_recovery)
+int rk__vfs_reopen(const struct rk__family *f, char *error, size_t error_len)
 {
-	const struct rk_driver *d = rk__ops(mount);
-	const char *option[OPTIONS_MAX];
-	struct rk_mount_options o = {
-		.read_only = spec->read_only,
-		.option = option,
-	};
-	char text[sizeof spec->options];
-	int r;
+	int r = 0;
 
-	snprintf(text, sizeof text, "%s", spec->options);
-	r = split_options(text, option, &o.n_options);
-	if (r < 0) {
-		complain(NULL, "there are too many options");
-		return r;
-	}
-	return d->mount(&hosts[mount], &o, &state->fs, &state->root,
-			needs_recovery);
+	for (uint32_t i = 0; i < f->n_mounts && r == 0; i++)
+		if (rk__core->mount[i].mounted)
+			r = rk__stack_reopen(f, i, false, error, error_len);
+	return r;
 }
 
 int rk__vfs_mount(uint32_t mount, const struct rk__family *f,
 		  bool *needs_recovery, char *error, size_t error_len)
 {
-	const struct rk__mount_spec *spec = &f->mount[mount];
 	struct rk__mount_state state = {0};
 	int r;
 
 	*needs_recovery = false;
-	complaint[0] = 0;
 	restart_mount(f, mount);
-	r = call_mount(spec, mount, &state, needs_recovery);
-	if (r < 0) {
-		snprintf(error, error_len, "cannot mount %s with driver %s: %s",
-			 spec->source, spec->driver,
-			 complaint[0] ? complaint : strerror(-r));
+	r = rk__stack_mount(f, mount, &state, needs_recovery, error, error_len);
+	if (r < 0)
 		return r;
-	}
 	RK_NOTE(&rk__core->mount[mount]);
 	rk__core->mount[mount] = state;
 	if (rk__core->n_mounts <= mount) {
@@ -106,16 +72,26 @@ int rk__vfs_mount(uint32_t mount, const struct rk__family *f,
 	return 0;
 }
 
+bool rk__vfs_has_device(uint32_t mount)
+{
+	if (mount < RK_MOUNTS_MAX)
+		return has_device[mount];
+	for (uint32_t i = 0; i < rk__core->n_mounts; i++)
+		if (has_device[i])
+			return true;
+	return false;
+}
+
 int rk__vfs_unmount(uint32_t mount)
 {
 	const struct rk_driver *d = rk__ops(mount);
 	struct rk__mount_state *m = &rk__core->mount[mount];
 	int r;
 
-	r = d->sync ? d->sync(m->fs) : 0;
+	r = d->sync ? d->sync(rk__fs(mount)) : 0;
 	if (r < 0)
 		return r;
-	r = d->unmount ? d->unmount(m->fs) : 0;
+	r = rk__stack_unmount(mount);
 	if (r < 0)
 		return r;
 	rk__vnode_put_open(m->root_vnode);
@@ -124,22 +100,25 @@ int rk__vfs_unmount(uint32_t mount)
 	return 0;
 }
 
-int rk__vfs_sync_all(void)
+static int sync_mount(uint32_t mount)
 {
-	uint32_t i;
-	int r;
+	const struct rk_driver *d = rk__ops(mount);
 
-	for (i = 0; i < rk__core->n_mounts; i++) {
-		const struct rk_driver *d = rk__ops(i);
+	if (!d->sync || !rk__core->mount[mount].mounted ||
+	    rk__mount_read_only[mount])
+		return 0;
+	return d->sync(rk__fs(mount));
+}
 
-		if (!d->sync || !rk__core->mount[i].fs ||
-		    rk__mount_read_only[i])
-			continue;
-		r = d->sync(rk__fs(i));
-		if (r < 0)
-			return r;
-	}
-	return 0;
+int rk__vfs_sync(uint32_t mount)
+{
+	int r = 0;
+
+	if (mount < RK_MOUNTS_MAX)
+		return sync_mount(mount);
+	for (uint32_t i = 0; i < rk__core->n_mounts && r == 0; i++)
+		r = sync_mount(i);
+	return r;
 }
 
 int rk__vfs_statfs(uint32_t mount, struct rk_statfs *ret)

@@ -46,7 +46,7 @@ static bool find_mount(const char *path, uint32_t *ret)
 	uint32_t i;
 
 	for (i = 0; i < n_paths; i++)
-		if (rk__core->mount[i].fs && !strcmp(mount_path[i], path)) {
+		if (rk__core->mount[i].mounted && !strcmp(mount_path[i], path)) {
 			*ret = i;
 			return true;
 		}

@@ -68,7 +68,7 @@ int rk__fuse_flush(struct rk__fuse_call *c)
 
 int rk__fuse_fsync(struct rk__fuse_call *c)
 {
-	c->outcome = rk__serve_fsync(&c->slot->handle);
+	c->outcome = rk__serve_fsync(&c->slot->handle, c->mount);
 	return (int)c->slot->handle.result;
 }
 

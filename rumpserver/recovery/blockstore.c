@@ -139,6 +139,12 @@ static void enter(uint64_t id, uint64_t pos)
 
 /* --- reading -------------------------------------------------------------- */
 
+/* A file that is only read has none, nor has what is no file. */
+static bool has_blocks(unsigned dev)
+{
+	return store.bitmap[dev];
+}
+
 static bool in_overlay(unsigned dev, uint64_t block)
 {
 	const _Atomic uint64_t *map = store.bitmap[dev];
@@ -228,6 +234,8 @@ static uint64_t device_run(unsigned dev, uint64_t block, uint64_t max)
 
 static int read_range(unsigned dev, uint8_t *buf, size_t len, uint64_t off)
 {
+	if (!has_blocks(dev))
+		return read_fully(rk__family->device[dev].fd, buf, len, off);
 	while (len > 0) {
 		uint64_t block = off / RK_PAGE;
 		size_t at = off % RK_PAGE, n = RK_PAGE - at;
@@ -333,8 +341,8 @@ static int write_blocks(unsigned dev, const void *buf, size_t len,
 	const uint8_t *from = buf;
 	int r = check_range(dev, len, off);
 
-	if (r < 0)
-		return r;
+	if (r < 0 || !has_blocks(dev))
+		return r < 0 ? r : -EROFS;
 	rk__change_driver();
 	while (len > 0) {
 		size_t at = off % RK_PAGE, n = RK_PAGE - at;
@@ -406,6 +414,8 @@ void rk__blockstore_host(unsigned dev,
 		.change = host_change,
 		.now = host_now,
 		.complain = complain,
+		.dirfd = rk__family->mount[dev].kind == RK_SOURCE_DIRECTORY ?
+			 rk__family->device[dev].fd : -1,
 	};
 }
 
@@ -423,6 +433,8 @@ int rk__blockstore_open(const struct rk__family *f)
 		const struct rk__device *d = &f->device[i];
 		uint64_t blocks = (d->size + RK_PAGE - 1) / RK_PAGE;
 
+		if (d->bitmap_fd < 0)
+			continue;
 		store.bitmap[i] = map_read_only(d->bitmap_fd,
 						(blocks + 63) / 64 * 8);
 		store.overlay[i] = map_read_only(d->overlay_fd,

@@ -15,6 +15,7 @@
 enum {
 	RK_PAGE = 4096,
 	RK_MOUNTS_MAX = 8,		/* mounts, and so devices, of one server */
+	RK_STACK_MAX = 4,		/* drivers of one mount */
 	RK_CHANNELS_MAX = 4096,
 	RK_FUSE_SLOTS = 1024,		/* request slots of one mount */
 	RK_SERVER_ERROR_LEN = 256,
@@ -97,10 +98,14 @@ struct rk__board {
 
 struct rk__mount_spec {
 	char path[4096];		/* where clients see it, normalised */
-	char driver[32];
+	char driver[128];		/* as written: "fault+ext4" */
+	char layer[RK_STACK_MAX][32];	/* each of them, the lowest first */
+	uint32_t n_layers;
+	uint32_t kind;			/* enum rk_source, once they are loaded */
 	char source[4096];		/* for messages only: the server opens nothing */
-	char options[1024];		/* comma-separated, for the driver */
+	char options[2048];		/* comma-separated, for the drivers */
 	bool read_only;
+	bool rw;			/* asked for by name */
 	bool writeback;			/* the kernel keeps what was written */
 	bool stay;			/* the server neither follows nor polls */
 };
@@ -115,6 +120,7 @@ struct rk__device {
 
 struct rk__family {
 	struct rk__board *board;	/* shared mapping */
+	uint8_t *lasting;		/* the same: a page for each mount */
 	int core_fd, driver_fd;		/* images of the two regions */
 	int log_fd;			/* log.h */
 	int inbox_fd[RK_MOUNTS_MAX];	/* the FUSE gate's request slots */

@@ -264,7 +264,7 @@ static void become_active(void)
 	rk__serve_start(b, loop.dirty_max);
 }
 
-/* Mounts the drivers: the only start that a driver takes part in. */
+/* Mounts the drivers: the only start that most of them take part in. */
 static void boot(void)
 {
 	struct rk__family *f = loop.family;
@@ -324,11 +324,14 @@ static void settle_watcher(void)
 static void recover(void)
 {
 	struct rk__family *f = loop.family;
+	char error[RK_SERVER_ERROR_LEN] = "";
 
 	atomic_store(&f->board->phase, RK_PHASE_RECOVER);
 	if (rk__recovery_load() < 0)
 		end(RK_CAUSE_BROKEN, "a record of the redo log is damaged");
 	rk__vfs_restart(f);
+	if (rk__vfs_reopen(f, error, sizeof error) < 0)
+		end(RK_CAUSE_BROKEN, error);
 	for (unsigned i = 0; i < f->n_mounts; i++)
 		if (f->fuse_fd[i] >= 0)
 			rk__fuse_start(i, false);
@@ -493,6 +496,8 @@ _Noreturn void rk__server_run(struct rk__family *f, int control,
 	prepare(first);
 	if (rk__server_sandbox() < 0)
 		end(RK_CAUSE_BROKEN, "cannot enter the sandbox");
+	if (!first)
+		rk__vfs_prepare(f);
 	wait_for_turn();
 	become_active();
 	if (first)

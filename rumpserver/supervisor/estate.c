@@ -11,8 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <sys/socket.h>
-#include "core/core.h"
-#include "supervisor/loader.h"
+#include "supervisor/drivers.h"
 #include "supervisor/make.h"
 #include "supervisor/message.h"
 
@@ -49,6 +48,9 @@ int rk__estate_init(const struct rk__config *config, struct rk__estate *ret,
 	ret->holder = -1;
 	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++)
 		ret->fuse_fd[i] = -1;
+	e = rk__drivers_load(&ret->config, error);
+	if (e < 0)
+		return e;
 	e = rk__views_init(&ret->config, &ret->views, ret->image, error);
 	if (e < 0)
 		return e;
@@ -76,15 +78,6 @@ int rk__estate_create(const struct rk__config *config, struct rk__estate **ret,
 	if (!e)
 		snprintf(error, RK_SERVER_ERROR_LEN, "not enough memory");
 	if (r < 0) {
-		free(e);
-		return r;
-	}
-	for (uint32_t i = 0; i < config->n_mounts && !r; i++)
-		r = rk__loader_load(config->driver_dir,
-				    config->mount[i].driver, &rk__driver[i],
-				    error);
-	if (r < 0) {
-		rk__estate_finish(e);
 		free(e);
 		return r;
 	}

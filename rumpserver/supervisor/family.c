@@ -14,11 +14,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include "driver.h"
 #include "gate/fuse.h"
 #include "recovery/recovery.h"
 #include "supervisor/make.h"
 
 _Static_assert(sizeof(struct rk__board) <= RK_PAGE, "the board is one page");
+
+enum { LASTING_SIZE = RK_MOUNTS_MAX * RK_PAGE };
 
 static int make_memfd(const char *name, uint64_t size)
 {
@@ -48,28 +51,28 @@ static int make_pair(const char *name, uint64_t size, int *rw, int *ro)
 	return *ro < 0 ? -errno : 0;
 }
 
-static int make_board(struct rk__views *v)
+/* Mapped, and known to all by inheritance. */
+static void *make_mapping(const char *name, size_t size)
 {
-	int fd = make_memfd("rump-board", RK_PAGE);
-	struct rk__board *b;
+	int fd = make_memfd(name, size);
+	void *p;
 
 	if (fd < 0)
-		return fd;
-	b = mmap(NULL, RK_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		return NULL;
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
-	if (b == MAP_FAILED)
-		return -errno;
-	v->keeper.board = v->server.board = b;
-	return 0;
+	return p == MAP_FAILED ? NULL : p;
 }
 
 static int make_shared(struct rk__views *v)
 {
 	struct rk__family *k = &v->keeper, *s = &v->server;
-	int e = make_board(v);
+	int e;
 
-	if (e < 0)
-		return e;
+	k->board = s->board = make_mapping("rump-board", RK_PAGE);
+	k->lasting = s->lasting = make_mapping("rump-lasting", LASTING_SIZE);
+	if (!s->board || !s->lasting)
+		return -ENOMEM;
 	e = make_pair("rump-core", RK_CORE_SIZE, &k->core_fd, &s->core_fd);
 	if (e < 0)
 		return e;
@@ -100,19 +103,18 @@ static int make_device(struct rk__views *v, unsigned n,
 	k->journal_fd = i->journal_fd;
 	s->fd = i->ro_fd;
 	k->size = s->size = i->size;
+	e = make_memfd("rump-inbox", RK_FUSE_INBOX_SIZE);
+	if (e < 0)
+		return e;
+	v->server.inbox_fd[n] = e;
+	if (v->server.mount[n].kind != RK_SOURCE_IMAGE)
+		return 0;
 	e = make_pair("rump-overlay", blocks * RK_PAGE, &k->overlay_fd,
 		      &s->overlay_fd);
 	if (e < 0)
 		return e;
 	bitmap = (bitmap + RK_PAGE - 1) / RK_PAGE * RK_PAGE;
-	e = make_pair("rump-bitmap", bitmap, &k->bitmap_fd, &s->bitmap_fd);
-	if (e < 0)
-		return e;
-	e = make_memfd("rump-inbox", RK_FUSE_INBOX_SIZE);
-	if (e < 0)
-		return e;
-	v->server.inbox_fd[n] = e;
-	return 0;
+	return make_pair("rump-bitmap", bitmap, &k->bitmap_fd, &s->bitmap_fd);
 }
 
 static void blank(struct rk__family *f)
@@ -140,8 +142,10 @@ static bool same_file(int a, int b)
 static int refuse_twice(const struct rk__config *c, unsigned n,
 			const struct rk__image *image, char *error)
 {
-	int e = 0, fd = open(c->mount[n].source, O_PATH | O_CLOEXEC);
+	int e = 0, fd = -1;
 
+	if (c->mount[n].kind == RK_SOURCE_IMAGE)
+		fd = open(c->mount[n].source, O_PATH | O_CLOEXEC);
 	for (unsigned i = 0; fd >= 0 && i < n; i++)
 		if (same_file(fd, image[i].ro_fd))
 			e = -EINVAL;
@@ -272,6 +276,8 @@ void rk__views_finish(struct rk__views *v)
 	close_other(&none, &v->server);
 	if (v->server.board)
 		munmap(v->server.board, RK_PAGE);
+	if (v->server.lasting)
+		munmap(v->server.lasting, LASTING_SIZE);
 	blank(&v->keeper);
 	blank(&v->server);
 }

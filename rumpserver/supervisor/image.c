@@ -19,13 +19,24 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include "driver.h"
 #include "keeper/journal.h"
 #include "supervisor/make.h"
 
 #define say(error, ...) \
 	((void)snprintf((error), RK_SERVER_ERROR_LEN, __VA_ARGS__))
 
+static const char *const noun[] = {
+	[RK_SOURCE_IMAGE] = "image", [RK_SOURCE_FILE] = "file",
+	[RK_SOURCE_DIRECTORY] = "directory",
+};
+
 enum { LOCK_LOOK_MS = 10, LOCK_WAIT_MS = 2000 };
+
+static bool only_reads(const struct rk__mount_spec *m)
+{
+	return m->read_only || m->kind == RK_SOURCE_FILE;
+}
 
 /* Nothing of a zombie works but its parent's wait. */
 static bool is_alive(int pid)
@@ -67,7 +78,7 @@ static int lock_owner(const struct stat *st)
 
 static int lock(int fd, const struct rk__mount_spec *m, char *error)
 {
-	int how = (m->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB;
+	int how = (only_reads(m) ? LOCK_SH : LOCK_EX) | LOCK_NB;
 	const struct timespec look = { .tv_nsec = LOCK_LOOK_MS * 1000000 };
 	int e, owner = 0;
 	struct stat st;
@@ -93,24 +104,36 @@ static int lock(int fd, const struct rk__mount_spec *m, char *error)
 	return -EBUSY;
 }
 
+static const char *article(const struct rk__mount_spec *m)
+{
+	return m->kind == RK_SOURCE_IMAGE ? "an" : "a";
+}
+
 static int open_failed(const struct rk__mount_spec *m, int e, char *error)
 {
 	switch (e) {
-	case ENOENT:
 	case ENOTDIR:
-		say(error, "no such image: %s", m->source);
+		if (m->kind == RK_SOURCE_DIRECTORY &&
+		    access(m->source, F_OK) == 0) {
+			say(error, "%s is not a directory", m->source);
+			break;
+		}
+		/* fall through */
+	case ENOENT:
+		say(error, "no such %s: %s", noun[m->kind], m->source);
 		break;
 	case EACCES:
 	case EPERM:
 	case EROFS:
-		if (!m->read_only && access(m->source, R_OK) == 0)
+		if (!only_reads(m) && access(m->source, R_OK) == 0)
 			say(error, "%s is not writable; to use it read-only, "
 			    "give the option ro", m->source);
 		else
 			say(error, "no permission to open %s", m->source);
 		break;
 	case EISDIR:
-		say(error, "%s is a directory, not an image", m->source);
+		say(error, "%s is a directory, not %s %s", m->source,
+		    article(m), noun[m->kind]);
 		break;
 	case ETXTBSY:
 	case EBUSY:
@@ -132,7 +155,8 @@ static int measure(int fd, const struct rk__mount_spec *m, uint64_t *ret,
 		return -errno;
 	}
 	if (S_ISDIR(st.st_mode)) {
-		say(error, "%s is a directory, not an image", m->source);
+		say(error, "%s is a directory, not %s %s", m->source,
+		    article(m), noun[m->kind]);
 		return -EISDIR;
 	}
 	if (S_ISBLK(st.st_mode)) {
@@ -148,7 +172,8 @@ static int measure(int fd, const struct rk__mount_spec *m, uint64_t *ret,
 		return -EINVAL;
 	}
 	if (st.st_size == 0) {
-		say(error, "%s is empty, not an image", m->source);
+		say(error, "%s is empty, not %s %s", m->source, article(m),
+		    noun[m->kind]);
 		return -EINVAL;
 	}
 	*ret = st.st_size;
@@ -207,17 +232,29 @@ static int open_again(int fd, int flags)
 	return open(path, flags | O_CLOEXEC);
 }
 
+static int open_directory(const struct rk__mount_spec *m,
+			  struct rk__image *ret, char *error)
+{
+	ret->ro_fd = open(m->source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return ret->ro_fd < 0 ? open_failed(m, errno, error) : 0;
+}
+
 int rk__image_open(const struct rk__mount_spec *m, struct rk__image *ret,
 		   char *error)
 {
 	struct rk__image i = { .rw_fd = -1, .ro_fd = -1, .journal_fd = -1 };
 	int e, fd;
 
-	fd = open(m->source, (m->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC |
+	*ret = i;
+	if (m->kind == RK_SOURCE_NONE)
+		return 0;
+	if (m->kind == RK_SOURCE_DIRECTORY)
+		return open_directory(m, ret, error);
+	fd = open(m->source, (only_reads(m) ? O_RDONLY : O_RDWR) | O_CLOEXEC |
 		  O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return open_failed(m, errno, error);
-	if (m->read_only)
+	if (only_reads(m))
 		i.ro_fd = fd;
 	else
 		i.rw_fd = fd;
@@ -227,14 +264,14 @@ int rk__image_open(const struct rk__mount_spec *m, struct rk__image *ret,
 	e = lock(fd, m, error);
 	if (e < 0)
 		goto fail;
-	if (!m->read_only) {
+	if (!only_reads(m)) {
 		i.ro_fd = open_again(fd, O_RDONLY);
 		if (i.ro_fd < 0) {
 			e = open_failed(m, errno, error);
 			goto fail;
 		}
 	}
-	e = open_journal(m, &i, error);
+	e = m->kind == RK_SOURCE_IMAGE ? open_journal(m, &i, error) : 0;
 	if (e < 0)
 		goto fail;
 	*ret = i;

@@ -8,6 +8,9 @@
  * writable data are recorded, so that the server can back them by the driver
  * region. The part that is read-only after relocation (RELRO) holds addresses
  * only, the same in every fork of the zygote, and stays as it is.
+ *
+ * Of a driver that each server mounts anew (RK_DRIVER_REOPEN) nothing is
+ * redirected. So a library cannot serve both kinds in one server.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -28,7 +31,10 @@
 
 enum { OBJECTS_MAX = 64 };
 
-static struct link_map *object[OBJECTS_MAX];	/* redirected already */
+static struct {
+	struct link_map *map;
+	bool plain;			/* left as it is */
+} object[OBJECTS_MAX];
 static unsigned n_objects;
 static struct rk__segment segment[RK_SEGMENTS_MAX];
 static unsigned n_segments;
@@ -336,26 +342,27 @@ static int redirect(struct link_map *m)
 	return record_all(&s);
 }
 
-static int take(struct link_map *m)
+static int take(struct link_map *m, bool plain)
 {
 	struct link_map *needed;
 	struct dynamic d;
 	int e;
 
 	for (unsigned i = 0; i < n_objects; i++)
-		if (object[i] == m)
-			return 0;
+		if (object[i].map == m)
+			return object[i].plain == plain ? 0 : -ELIBACC;
 	if (n_objects == OBJECTS_MAX)
 		return -E2BIG;
-	object[n_objects++] = m;
-	e = redirect(m);
+	object[n_objects].map = m;
+	object[n_objects++].plain = plain;
+	e = plain ? 0 : redirect(m);
 	read_dynamic(m, &d);
 	for (const ElfW(Dyn) *y = m->l_ld; !e && y->d_tag != DT_NULL; y++) {
 		if (y->d_tag != DT_NEEDED ||
 		    of_the_system(d.strings + y->d_un.d_val))
 			continue;
 		needed = find_map(m, d.strings + y->d_un.d_val);
-		e = needed ? take(needed) : -ENOENT;
+		e = needed ? take(needed, plain) : -ENOENT;
 	}
 	return e;
 }
@@ -385,12 +392,16 @@ int rk__loader_load(const char *dir, const char *name,
 		return -ENOEXEC;
 	}
 	/* never unloaded: after a failure it may be redirected in part */
-	e = dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 ? take(map) : -ENOEXEC;
-	if (e < 0) {
+	e = dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 ?
+	    take(map, driver->flags & RK_DRIVER_REOPEN) : -ENOEXEC;
+	if (e == -ELIBACC)
+		say(error, "driver '%s' shares a library with another driver "
+		    "of this server that keeps its memory elsewhere; mount "
+		    "them with a server each", name);
+	else if (e < 0)
 		say(error, "cannot prepare driver '%s': %s", name,
 		    strerror(-e));
-		return e;
-	}
-	*ret = driver;
-	return 0;
+	else
+		*ret = driver;
+	return e;
 }

@@ -1,5 +1,5 @@
 /*
- * loader.h - loads drivers into the zygote and prepares their code to live in
+ * loader.h - loads drivers before the zygote and prepares their code to live in
  * recoverable memory: what they and their libraries allocate comes from the
  * arena, and where their writable data lies is known.
  */

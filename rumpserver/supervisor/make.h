@@ -19,7 +19,7 @@ struct rk__views {
 /* What one source was opened as. */
 struct rk__image {
 	int rw_fd;			/* -1: read-only */
-	int ro_fd;
+	int ro_fd;			/* the only one of what is no image */
 	int journal_fd;			/* -1: read-only */
 	uint64_t size;
 	bool journal_new;		/* it was not there before */
@@ -27,9 +27,9 @@ struct rk__image {
 };
 
 /*
- * Opens the source of a mount and locks it: alone, or together with other
- * readers if m->read_only. The lock lives as long as any process holds the
- * descriptors. Creates the journal. 0, or a negative errno with a sentence in
+ * Opens the source of a mount, as m->kind has it, and locks it, unless it is a
+ * directory: alone, or together with other readers if it is only read. The lock
+ * lives as long as any process holds the descriptors. Creates the journal. 0, or a negative errno with a sentence in
  * error (RK_SERVER_ERROR_LEN).
  */
 int rk__image_open(const struct rk__mount_spec *m, struct rk__image *ret,

@@ -9,6 +9,7 @@
 #include "supervisor/spec.h"
 
 #define FORM "PATH=DRIVER:SOURCE[,option...]"
+#define AS_IN "write DRIVER:SOURCE, as in ext4:disk.img"
 
 __attribute__((format(printf, 2, 3)))
 static int refuse(char *error, const char *format, ...)
@@ -30,46 +31,66 @@ static int copy(char *to, size_t size, const char *from, size_t len)
 	return 0;
 }
 
+static bool is(const char *word, size_t len, const char *name)
+{
+	return strlen(name) == len && memcmp(word, name, len) == 0;
+}
+
 /* Options that are ours, not the driver's. */
 static bool take_option(struct rk__mount_spec *m, const char *name, size_t len)
 {
-	const struct {
-		const char *name;
-		bool *flag, value;
-	} ours[] = {
-		{ "ro", &m->read_only, true },
-		{ "rw", &m->read_only, false },
-		{ "writeback", &m->writeback, true },
-		{ "stay", &m->stay, true },
-	};
+	bool ro = is(name, len, "ro"), rw = is(name, len, "rw");
 
-	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
-		if (strlen(ours[i].name) != len ||
-		    memcmp(ours[i].name, name, len) != 0)
-			continue;
-		*ours[i].flag = ours[i].value;
-		return true;
+	if (ro || rw) {
+		m->read_only = ro;
+		m->rw = rw;
+	} else if (is(name, len, "writeback")) {
+		m->writeback = true;
+	} else if (is(name, len, "stay")) {
+		m->stay = true;
+	} else {
+		return false;
 	}
-	return false;
+	return true;
 }
 
-static int add_option(struct rk__mount_spec *m, const char *name, size_t len)
+/* One with a driver's name before it must name one of the stack. */
+static int check_owner(const struct rk__mount_spec *m, const char *name,
+		       size_t len, char *error)
+{
+	size_t owner = strcspn(name, ".=,");
+
+	if (owner >= len || name[owner] != '.')
+		return 0;
+	for (uint32_t i = 0; i < m->n_layers; i++)
+		if (is(name, owner, m->layer[i]))
+			return 0;
+	return refuse(error, "the option '%.*s' is for a driver '%.*s', which "
+		      "is not in %s", len < 60 ? (int)len : 60, name,
+		      owner < 32 ? (int)owner : 32, name, m->driver);
+}
+
+static int add_option(struct rk__mount_spec *m, const char *name, size_t len,
+		      char *error)
 {
 	size_t used = strlen(m->options);
 
 	if (take_option(m, name, len))
 		return 0;
 	if (used + len + 2 > sizeof m->options)
-		return -ENAMETOOLONG;
+		return refuse(error, "the options of %.100s are too long",
+			      m->source);
 	if (used)
 		m->options[used++] = ',';
 	memcpy(m->options + used, name, len);
 	m->options[used + len] = 0;
-	return 0;
+	return check_owner(m, name, len, error);
 }
 
 static int add_options(struct rk__mount_spec *m, const char *text, char *error)
 {
+	int e;
+
 	for (;;) {
 		size_t len = strcspn(text, ",");
 
@@ -77,13 +98,42 @@ static int add_options(struct rk__mount_spec *m, const char *text, char *error)
 			return refuse(error, "an option of %.100s is empty: "
 				      "two commas, or one at the end",
 				      m->source);
-		if (add_option(m, text, len) < 0)
-			return refuse(error, "the options of %.100s are too "
-				      "long", m->source);
-		if (!text[len])
-			return 0;
+		e = add_option(m, text, len, error);
+		if (e < 0 || !text[len])
+			return e;
 		text += len + 1;
 	}
+}
+
+/* "TOP+...+LOWEST" */
+static int read_drivers(struct rk__mount_spec *m, const char *text, size_t len,
+			char *error)
+{
+	uint32_t n = 1;
+
+	if (copy(m->driver, sizeof m->driver, text, len) < 0)
+		return refuse(error, "'%.32s...' is no name of a driver", text);
+	for (size_t i = 0; i < len; i++)
+		n += text[i] == '+';
+	if (n > RK_STACK_MAX)
+		return refuse(error, "%s: at most %d drivers stand on each "
+			      "other", m->driver, RK_STACK_MAX);
+	m->n_layers = n;
+	for (const char *p = m->driver; n--; p += strcspn(p, "+") + 1) {
+		size_t part = strcspn(p, "+");
+
+		if (!part)
+			return refuse(error, "'%s' lacks a name beside a '+'; "
+				      "write it as in fault+ext4", m->driver);
+		if (copy(m->layer[n], sizeof m->layer[n], p, part) < 0)
+			return refuse(error, "'%.32s...' is no name of a "
+				      "driver", p);
+		for (uint32_t i = n + 1; i < m->n_layers; i++)
+			if (strcmp(m->layer[i], m->layer[n]) == 0)
+				return refuse(error, "driver %s is twice in "
+					      "%s", m->layer[n], m->driver);
+	}
+	return 0;
 }
 
 int rk__spec_source(const char *text, struct rk__mount_spec *ret, char *error)
@@ -93,23 +143,20 @@ int rk__spec_source(const char *text, struct rk__mount_spec *ret, char *error)
 	int e;
 
 	if (!colon)
-		return refuse(error, "'%.100s' has no ':'; write "
-			      "DRIVER:SOURCE, as in ext4:disk.img", text);
+		return refuse(error, "'%.100s' has no ':'; " AS_IN, text);
 	if (colon == text)
-		return refuse(error, "'%.100s' names no driver; write "
-			      "DRIVER:SOURCE, as in ext4:disk.img", text);
-	if (copy(ret->driver, sizeof ret->driver, text, colon - text) < 0)
-		return refuse(error, "'%.32s...' is no name of a driver", text);
+		return refuse(error, "'%.100s' names no driver; " AS_IN, text);
+	ret->options[0] = 0;
+	ret->read_only = ret->rw = ret->writeback = ret->stay = false;
+	e = read_drivers(ret, text, colon - text, error);
+	if (e < 0)
+		return e;
 	source = colon + 1;
 	len = strcspn(source, ",");
-	if (!len)
-		return refuse(error, "'%.100s' names no source; write "
-			      "DRIVER:SOURCE, as in ext4:disk.img", text);
+	/* some drivers need none: rk__drivers_load() knows */
 	e = copy(ret->source, sizeof ret->source, source, len);
 	if (e < 0)
 		return refuse(error, "the path of the source is too long");
-	ret->options[0] = 0;
-	ret->read_only = ret->writeback = ret->stay = false;
 	return source[len] ? add_options(ret, source + len + 1, error) : 0;
 }
 
@@ -175,9 +222,6 @@ static int check_others(const struct rk__config *c,
 			return refuse(error, "mount points %.100s and %.100s "
 				      "lie one inside the other", other,
 				      m->path);
-		if (strcmp(c->mount[i].source, m->source) == 0)
-			return refuse(error, "%.150s is given twice",
-				      m->source);
 	}
 	return 0;
 }

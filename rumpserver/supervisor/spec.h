@@ -7,8 +7,12 @@
 
 #include "supervisor.h"
 
-/* "DRIVER:SOURCE[,option...]"; of the options, ro and rw are ours, the rest
- * is the driver's. -EINVAL with a sentence in error (RK_SERVER_ERROR_LEN). */
+/*
+ * "DRIVER[+DRIVER...]:SOURCE[,option...]", the topmost driver first. Of the
+ * options, ro, rw, writeback and stay are ours; NAME.option goes to the driver
+ * NAME, others to the lowest. SOURCE may be empty here. -EINVAL with a sentence
+ * in error (RK_SERVER_ERROR_LEN).
+ */
 int rk__spec_source(const char *text, struct rk__mount_spec *ret, char *error);
 /* An absolute path, normalised: no empty, "." or ".." parts. */
 int rk__spec_path(const char *text, struct rk__mount_spec *ret, char *error);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "driver.h"
 #include "supervisor/internal.h"
 
 enum { DRAIN_LOOK_MS = 1, DRAIN_MAX_MS = 60000 };
@@ -89,10 +90,11 @@ void rk__supervisor_ask_stop(struct rk__supervisor *s)
 
 /* --- drain ----------------------------------------------------------------- */
 
-static bool all_read_only(const struct rk__supervisor *s)
+static bool no_device_changes(const struct rk__supervisor *s)
 {
 	for (uint32_t i = 0; i < s->config.n_mounts; i++)
-		if (!s->config.mount[i].read_only)
+		if (s->config.mount[i].kind == RK_SOURCE_IMAGE &&
+		    !s->config.mount[i].read_only)
 			return false;
 	return true;
 }
@@ -104,7 +106,7 @@ static bool drained(const struct rk__supervisor *s)
 	const struct rk__log_server *server = s->log.server;
 	const struct rk__log_keeper *keeper = s->log.keeper;
 
-	return all_read_only(s) ||
+	return no_device_changes(s) ||
 	       (atomic_load(&keeper->flushed_seq) >=
 		atomic_load(&server->published_seq) &&
 		atomic_load(&keeper->applied) >=

@@ -305,8 +305,7 @@ static int start_zygote(struct rk__supervisor *s, char *error)
 			 "cannot map the log: %s", strerror(-e));
 		return e;
 	}
-	e = rk__zygote_start(&s->views, s->config.driver_dir, &s->zygote,
-			     error);
+	e = rk__zygote_start(&s->views, &s->zygote, error);
 	if (e < 0)
 		rk__log_unmap(&s->log);
 	return e;

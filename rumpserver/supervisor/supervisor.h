@@ -2,7 +2,7 @@
  * supervisor.h - the parent that owns what must survive a server.
  *
  * rk__supervisor_start() makes a family and brings it to life: keeper (replays
- * the journals), zygote (loads the drivers, runs nothing of them), server,
+ * the journals), zygote (has the drivers, runs nothing of them), server,
  * standby. rk__supervisor_run() is its event loop (libuv). Policy is a pure
  * function in policy.h; spawning, timers and sockets are around it.
  */

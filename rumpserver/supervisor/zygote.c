@@ -20,11 +20,9 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include "core/core.h"
 #include "gate/notice.h"
 #include "keeper/keeper.h"
 #include "server/loop.h"
-#include "supervisor/loader.h"
 #include "supervisor/message.h"
 #include "supervisor/zygote.h"
 
@@ -137,18 +135,6 @@ static _Noreturn void serve(int fd)
 	}
 }
 
-static void load_drivers(const char *dir, struct hello *ret)
-{
-	/* there are some if we come from a holder, who has to have them at
-	 * the same addresses for all who succeed us */
-	for (unsigned i = 0; i < views->server.n_mounts && !ret->error; i++)
-		if (!rk__driver[i])
-			ret->error = rk__loader_load(dir,
-						     views->server.mount[i].driver,
-						     &rk__driver[i],
-						     ret->sentence);
-}
-
 /* Nothing but stderr is shared with whoever started us. */
 static void leave_terminal(void)
 {
@@ -162,7 +148,7 @@ static void leave_terminal(void)
 		close(null);
 }
 
-static _Noreturn void run(int fd, const char *dir)
+static _Noreturn void run(int fd)
 {
 	struct hello h = { 0 };
 
@@ -174,12 +160,9 @@ static _Noreturn void run(int fd, const char *dir)
 	prctl(PR_SET_NAME, "rump-zygote");
 	if (prctl(PR_GET_TID_ADDRESS, &tid_address) < 0)
 		tid_address = 0;
-	load_drivers(dir, &h);
-	if (!h.error) {
-		h.error = rk__sandbox_make();
-		snprintf(h.sentence, sizeof h.sentence,
-			 "cannot make the sandbox: %s", strerror(-h.error));
-	}
+	h.error = rk__sandbox_make();
+	snprintf(h.sentence, sizeof h.sentence,
+		 "cannot make the sandbox: %s", strerror(-h.error));
 	if (rk__message_send(fd, &h, sizeof h, NULL, 0) < 0 || h.error)
 		_exit(0);
 	serve(fd);
@@ -200,12 +183,11 @@ static int greet(struct rk__zygote *z, char *error)
 			 RK_SERVER_ERROR_LEN - 1, h.sentence);
 	else
 		snprintf(error, RK_SERVER_ERROR_LEN,
-			 "loading the drivers ended the process that did it");
+			 "the process that makes servers ended");
 	return n == sizeof h ? h.error : -ECHILD;
 }
 
-int rk__zygote_start(struct rk__views *v, const char *driver_dir,
-		     struct rk__zygote *ret, char *error)
+int rk__zygote_start(struct rk__views *v, struct rk__zygote *ret, char *error)
 {
 	struct rk__zygote z;
 	int pair[2], e;
@@ -218,7 +200,7 @@ int rk__zygote_start(struct rk__views *v, const char *driver_dir,
 	z.pid = fork();
 	if (z.pid == 0) {
 		close(pair[0]);
-		run(pair[1], driver_dir);
+		run(pair[1]);
 	}
 	e = errno;
 	close(pair[1]);

@@ -1,8 +1,9 @@
 /*
  * zygote.h - the process from which keepers and servers are forked.
  *
- * It is forked by the supervisor before any thread exists, loads the drivers
- * and then only forks: so all its children have the same addresses. They are
+ * It is forked by the supervisor, which has loaded the drivers, before any
+ * thread exists, makes the sandbox and then only forks: so all its children
+ * have the same addresses, and nothing of a driver was run in it. They are
  * the supervisor's children, not its own (CLONE_PARENT). A sleeping fork of it
  * is the spare that takes its place.
  *
@@ -28,11 +29,10 @@ enum rk__spawn_kind {
 };
 
 /*
- * Forks the zygote and waits until the drivers are loaded. The caller must be
+ * Forks the zygote and waits until the sandbox is made. The caller must be
  * single-threaded. On failure a sentence is in error (RK_SERVER_ERROR_LEN).
  */
-int rk__zygote_start(struct rk__views *v, const char *driver_dir,
-		     struct rk__zygote *ret, char *error);
+int rk__zygote_start(struct rk__views *v, struct rk__zygote *ret, char *error);
 
 /*
  * Forks one. fd: control socket of a server, ready pipe of a keeper; stays the

@@ -126,9 +126,9 @@ void rk__wake(const void *key)
 	fake.wakes++;
 }
 
-enum rk__outcome rk__serve_fsync(struct rk__handle *h)
+enum rk__outcome rk__serve_fsync(struct rk__handle *h, uint32_t mount)
 {
-	h->result = rk__vfs_sync_all();
+	h->result = rk__vfs_sync(RK_MOUNTS_MAX);
 	return RK_DONE;
 }
 

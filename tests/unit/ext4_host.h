@@ -125,7 +125,7 @@ static inline void image_create(struct image *im, const char *mkfs,
 	image_open(im);
 	im->host = (struct rk_host){ im, image_read, image_write, image_write,
 		image_discard, image_size, image_change, image_now,
-		image_complain };
+		image_complain, -1, NULL };
 	lib = dlopen(so, RTLD_NOW | RTLD_LOCAL);
 	cr_assert(lib, "%s", dlerror());
 	im->d = dlsym(lib, "rk_driver");

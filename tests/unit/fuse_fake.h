@@ -472,7 +472,7 @@ void rk__serve_flush(void)
 		fake.queue[i]->gate->post(fake.queue[i]);
 }
 
-enum rk__outcome rk__serve_fsync(struct rk__handle *h)
+enum rk__outcome rk__serve_fsync(struct rk__handle *h, uint32_t mount)
 {
 	h->result = 0;
 	return RK_DONE;

@@ -101,7 +101,14 @@ int rk__flush_error(void)
 	return 0;
 }
 
-int rk__vfs_sync_all(void)
+static bool no_device;
+
+bool rk__vfs_has_device(uint32_t mount)
+{
+	return !no_device;
+}
+
+int rk__vfs_sync(uint32_t mount)
 {
 	say("S ");
 	if (sync_result == 0)
@@ -152,7 +159,7 @@ static enum rk__outcome exec(struct rk__handle *h)
 		}
 		break;
 	case SYNC:
-		return rk__serve_fsync(h);
+		return rk__serve_fsync(h, 0);
 	case STAGES:
 		rk__note(NULL, 0);
 		return ++r->stage < 3 ? RK_STAGE : RK_DONE;
@@ -300,6 +307,19 @@ Test(serve, a_second_sync_finds_it_done)
 	rk__serve_flush();
 	rk__serve_woken();
 	EXPECT("x2 x2 p2=0 ");
+}
+
+Test(serve, without_a_device_nothing_is_waited_for)
+{
+	struct request write = request(1, WRITE), sync = request(2, SYNC);
+
+	no_device = true;
+	sync_result = -EIO;
+	rk__serve(&write.h);
+	rk__serve(&sync.h);
+	rk__serve_make_flush_point();
+	rk__serve_flush();
+	cr_expect_str_eq(trace, "x1 x2 S C1 p1=0 p2=-5 ");
 }
 
 Test(serve, much_memory_makes_a_flush_point_by_itself)

@@ -29,18 +29,47 @@ Test(spec, good)
 	cr_assert(c.mount[1].read_only);
 }
 
+Test(spec, stacks)
+{
+	static struct rk__config c;
+	const struct rk__mount_spec *m = c.mount;
+
+	cr_assert_eq(rk__spec_add(&c, "/vol=fault+ext4:disk.img,a.b,"
+				  "fault.rule=read:once:error=EIO,ext4.c=fault.d",
+				  error), -EINVAL, "a is no driver here");
+	cr_assert_eq(rk__spec_add(&c, "/vol=fault+ext4:disk.img,plain=1.5,"
+				  "fault.rule=read:once:error=EIO,ext4.c=x.d",
+				  error), 0, "%s", error);
+	cr_assert_str_eq(m->driver, "fault+ext4");
+	cr_assert_eq(m->n_layers, 2);
+	cr_assert_str_eq(m->layer[0], "ext4");
+	cr_assert_str_eq(m->layer[1], "fault");
+	cr_assert_str_eq(m->options, "plain=1.5,"
+			 "fault.rule=read:once:error=EIO,ext4.c=x.d");
+	cr_assert_eq(rk__spec_add(&c, "/tmp=mem:", error), 0);
+	cr_assert_eq(rk__spec_add(&c, "/tmp2=mem:,ro,rw", error), 0);
+	cr_assert_str_eq(m[1].source, "");
+	cr_assert_not(m[1].rw);
+	cr_assert(m[2].rw && !m[2].read_only);
+}
+
 Test(spec, bad)
 {
 	static const char *const bad[] = {
-		"", "=", "/vol", "/vol=", "/vol=ext4", "/vol=ext4:",
+		"", "=", "/vol", "/vol=", "/vol=ext4",
 		"/vol=:disk.img", "=ext4:disk.img", "vol=ext4:disk.img",
 		"/=ext4:disk.img", "/vol/..=ext4:disk.img",
 		"/vol=ext4:disk.img,", "/vol=ext4:disk.img,,ro",
-		"/vol=ext4:,ro", "/v\nw=ext4:disk.img",
+		"/v\nw=ext4:disk.img",
+		"/vol=+ext4:disk.img", "/vol=ext4+:disk.img",
+		"/vol=fault++ext4:disk.img", "/vol=+:disk.img",
+		"/vol=fault+fault+ext4:disk.img", "/vol=a+b+c+d+e:disk.img",
+		"/vol=fault+ext4:disk.img,falt.rule=x",
+		"/vol=ext4:disk.img,fault.rule=x",
 		"/vol=a-driver-with-a-name-longer-than-it-may-be:disk.img",
 		/* with /one=ext4:one.img there already: */
 		"/one=ext4:disk.img", "//./one/=ext4:disk.img",
-		"/one/in=ext4:disk.img", "/two=ext4:one.img",
+		"/one/in=ext4:disk.img",
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -1,7 +1,6 @@
 /*
  * zygote.c - what the zygote forks are the caller's children, all with the
- * same addresses; the spare takes over; what cannot be loaded is said; and
- * nobody outlives the supervisor. Server and keeper are fakes, which report
+ * same addresses; the spare takes over; and nobody outlives the supervisor. Server and keeper are fakes, which report
  * where they find themselves.
  */
 #include <criterion/criterion.h>
@@ -71,7 +70,7 @@ static void start(void)
 	views.server.board = views.keeper.board = heap;
 	views.server.core_fd = open("/dev/null", O_RDONLY);
 	views.keeper.core_fd = open("/dev/null", O_RDWR);
-	cr_assert_eq(rk__zygote_start(&views, "/nowhere", &zygote, error), 0,
+	cr_assert_eq(rk__zygote_start(&views, &zygote, error), 0,
 		     "%s", error);
 }
 
@@ -181,16 +180,6 @@ Test(zygote, a_dead_one_is_noticed)
 	cr_assert_eq(rk__zygote_spawn(&zygote, RK_SPAWN_SERVER, 1, true, 0),
 		     -EPIPE);
 	close(zygote.fd);
-}
-
-Test(zygote, says_what_cannot_be_loaded)
-{
-	views.server.n_mounts = 1;
-	strcpy(views.server.mount[0].driver, "nosuch");
-	cr_assert_eq(rk__zygote_start(&views, "/nowhere", &zygote, error),
-		     -ENOENT);
-	cr_assert(strstr(error, "nosuch"), "%s", error);
-	cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1, "a process is left");
 }
 
 Test(zygote, nobody_outlives_the_supervisor)

@@ -29,6 +29,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include "daemon.h"
+#include "driver.h"
 
 enum {
 	IDLE_MAX = 16,			/* supervisors in a row that did nothing */
@@ -366,7 +367,8 @@ static int run_holder(struct mount_request *q, int tell, char *error)
 	e = rk__estate_create(&q->config, &h.estate, error);
 	if (e < 0)
 		return e;
-	stale_clear_source(q->config.mount[0].source);
+	if (q->config.mount[0].kind != RK_SOURCE_NONE)
+		stale_clear_source(q->config.mount[0].source);
 	if (!q->foreground) {
 		leave_terminal();
 		(void)!chdir("/");

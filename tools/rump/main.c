@@ -110,15 +110,6 @@ void find_drivers(char *ret, size_t size)
 	snprintf(ret, size, "%s", RUMP_DRIVER_DIR);
 }
 
-int check_drivers(const struct rk__config *c, char *error)
-{
-	int e = 0;
-
-	for (uint32_t i = 0; i < c->n_mounts && !e; i++)
-		e = rk__loader_find(c->driver_dir, c->mount[i].driver, error);
-	return e;
-}
-
 void raise_limits(struct rlimit *ret_old)
 {
 	struct rlimit now;

@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include <sys/stat.h>
 #include "daemon.h"
+#include "driver.h"
+#include "supervisor/drivers.h"
 #include "supervisor/spec.h"
 
 static const char help[] =
@@ -19,13 +21,16 @@ static const char help[] =
 "the background go on until rump umount DIR (or umount DIR). As root the mount\n"
 "is for everybody, otherwise for you alone.\n"
 "\n"
-"  SOURCE            an image or a block device; options after a comma:\n"
+"  DRIVER            or several, the topmost first: fault+ext4\n"
+"  SOURCE            what the driver wants: an image or a block device, a file,\n"
+"                    a directory, or nothing; options after a comma:\n"
 "                    ro         nothing is written\n"
 "                    writeback  the kernel gathers small writes and is asked to\n"
 "                               write them later, as for a local file system\n"
 "                    stay       servers neither follow their callers' CPU nor\n"
 "                               poll before they sleep\n"
-"                    and those of the driver\n"
+"                    and those of the driver; of several drivers, NAME.option\n"
+"                    is for the driver NAME and others for the last\n"
 "  --foreground      stay, and stop cleanly at SIGINT, SIGTERM or SIGHUP\n"
 "  --name NAME       of the server, for rump ps and the library (its pid)\n"
 "  --deadline TIME   a call that computes longer is a hang, its server is\n"
@@ -55,9 +60,14 @@ int mount_read_spec(struct mount_request *q, const char *source,
 	struct stat st;
 	int e = rk__spec_source(source, m, error);
 
+	c->n_mounts = 1;
+	if (!e)
+		e = rk__drivers_load(c, error);
 	if (e < 0)
 		return e;
-	if (make_absolute(m->source, absolute, sizeof absolute) < 0) {
+	if (m->kind == RK_SOURCE_NONE)
+		strcpy(absolute, m->source);
+	else if (make_absolute(m->source, absolute, sizeof absolute) < 0) {
 		snprintf(error, RK_SERVER_ERROR_LEN,
 			 "the path of the source is too long");
 		return -ENAMETOOLONG;
@@ -76,11 +86,8 @@ int mount_read_spec(struct mount_request *q, const char *source,
 			 "%.150s is not a directory", dir);
 		return -ENOTDIR;
 	}
-	c->n_mounts = 1;
 	e = rk__spec_path(real, m, error);
-	if (!e)
-		e = refuse_covered(m->path, error);
-	return e < 0 ? e : check_drivers(c, error);
+	return e < 0 ? e : refuse_covered(m->path, error);
 }
 
 static int read_options(int argc, char **argv, struct mount_request *q,

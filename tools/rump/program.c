@@ -110,7 +110,7 @@ static void make_mounts(int fd, const struct rk__config *c)
 	for (uint32_t i = 0; i < c->n_mounts && !e; i++) {
 		const struct rk__mount_spec *m = &c->mount[i];
 		struct rk__mount_how how = {
-			.source = m->source,
+			.source = m->source[0] ? m->source : m->driver,
 			.flags = RK_MOUNT_FLAGS |
 				 (m->read_only ? MS_RDONLY : 0),
 			.allow_other = geteuid() == 0,

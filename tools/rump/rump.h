@@ -25,8 +25,6 @@ int complain_option(const char *command, char **argv);
 void default_config(struct rk__config *ret);
 /* Where the drivers are: $RUMP_DRIVER_DIR, beside this program, installed. */
 void find_drivers(char *ret, size_t size);
-/* All mounts of c name a driver that there is. */
-int check_drivers(const struct rk__config *c, char *error);
 /* Many clients are many descriptors. *ret_old: for programs we start. */
 void raise_limits(struct rlimit *ret_old);
 /* Puts the working directory before it. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <sys/wait.h>
 #include "run.h"
+#include "supervisor/drivers.h"
 #include "supervisor/spec.h"
 
 static const char help[] =
@@ -24,8 +25,9 @@ static const char help[] =
 "everything is in the image and no process is left.\n"
 "\n"
 "  -m SPEC             a mount; may be repeated. SOURCE is an image or a block\n"
-"                      device; options after a comma: ro, writeback, stay (see\n"
-"                      rump mount --help), and the driver's\n"
+"                      device, or what else the driver wants; options after a\n"
+"                      comma: ro, writeback, stay, and the driver's. See rump\n"
+"                      mount --help\n"
 "  --kill-every TIME   kill the server at random instants, TIME apart on\n"
 "                      average, and say at the end how that went\n"
 "  --deadline TIME     a call that computes longer is a hang, its server is\n"
@@ -102,7 +104,7 @@ static int read_options(int argc, char **argv, struct rk__config *c,
 	if (optind == argc)
 		return complain("run: no program is given; see rump run "
 				"--help");
-	return check_drivers(c, error) < 0 ? complain("%s", error) : 0;
+	return rk__drivers_load(c, error) < 0 ? complain("%s", error) : 0;
 }
 
 static double ms(uint64_t ns)
