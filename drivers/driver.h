@@ -135,6 +135,12 @@ struct rk_setattr {
 typedef int rk_emit_fn(void *arg, const char *name, size_t len, uint64_t ino,
 		       uint8_t dt_type, uint64_t cookie);
 
+/* Called for each run of a file that has room on the device. A non-zero
+ * answer means "enough". physical: bytes from the start of the device;
+ * flags: FIEMAP_EXTENT_* of Linux, without _LAST. */
+typedef int rk_extent_fn(void *arg, uint64_t logical, uint64_t physical,
+			 uint64_t len, uint32_t flags);
+
 struct rk_driver {
 	uint32_t abi;			/* RK_DRIVER_ABI */
 	uint32_t flags;			/* RK_DRIVER_* */
@@ -213,6 +219,9 @@ struct rk_driver {
 	/* Writes everything that the driver still holds in memory to the
 	 * device, so that the device alone is a consistent file system. */
 	int (*sync)(void *fs);
+	/* Where the bytes [off, end) of a file lie on the device, in order. */
+	int (*fiemap)(void *fs, uint64_t ino, uint64_t off, uint64_t end,
+		      rk_extent_fn *emit, void *arg);		/* -EOPNOTSUPP */
 };
 
 #endif

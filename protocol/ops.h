@@ -78,7 +78,18 @@
 	OP(getcwd,	51, BY_NONE, 0)					\
 	OP(umask,	52, BY_NONE, MUTATES)				\
 	OP(copy_file_range, 53, BY_FD, MUTATES)				\
-	OP(seek_data,	54, BY_FD,   0)
+	OP(seek_data,	54, BY_FD,   0)					\
+	OP(openat2,	55, BY_PATH, MUTATES)				\
+	OP(pread2,	56, BY_FD,   MUTATES)				\
+	OP(pwrite2,	57, BY_FD,   MUTATES)				\
+	OP(syncfs,	58, BY_FD,   MUTATES | BLOCKS)			\
+	OP(sync_file_range, 59, BY_FD, MUTATES | BLOCKS)		\
+	OP(name_to_handle_at, 60, BY_PATH, 0)				\
+	OP(open_by_handle_at, 61, BY_FD, MUTATES)			\
+	OP(fcntl,	62, BY_FD,   MUTATES)				\
+	OP(ioctl,	63, BY_FD,   MUTATES)				\
+	OP(close_range,	64, BY_NONE, MUTATES)				\
+	OP(rlimit,	65, BY_NONE, MUTATES)
 
 #define ARGS_null(A)
 #define ARGS_openat(A)		A(DIR, dirfd) A(PATH, path) A(U32, flags) A(U32, mode)
@@ -135,5 +146,21 @@
 #define ARGS_umask(A)		A(U32, mask)
 #define ARGS_copy_file_range(A)	A(FD, fd_in) A(I64, off_in) A(FD, fd_out) A(I64, off_out) A(U64, count) A(U32, flags)
 #define ARGS_seek_data(A)	A(FD, fd) A(I64, offset) A(U32, whence)
+/* flags, mode and resolve as in struct open_how */
+#define ARGS_openat2(A)		A(DIR, dirfd) A(PATH, path) A(U64, flags) A(U64, mode) A(U64, resolve)
+/* one piece of preadv2 and pwritev2: offset -1 is the descriptor's own */
+#define ARGS_pread2(A)		A(FD, fd) A(OUT, buf, count) A(I64, offset) A(U32, flags)
+#define ARGS_pwrite2(A)		A(FD, fd) A(IN, buf, count) A(I64, offset) A(U32, flags)
+#define ARGS_syncfs(A)		A(FD, fd)
+#define ARGS_sync_file_range(A)	A(FD, fd) A(I64, offset) A(I64, count) A(U32, flags)
+#define ARGS_name_to_handle_at(A) A(DIR, dirfd) A(PATH, path) A(OUTS, struct rk_file_handle, handle) A(U32, flags)
+/* the words of a struct rk_file_handle; mountfd: any file of its mount */
+#define ARGS_open_by_handle_at(A) A(DIR, mountfd) A(U64, ino) A(U32, generation) A(U32, flags)
+#define ARGS_fcntl(A)		A(FD, fd) A(U32, cmd) A(U64, value)
+/* in and out: what the command reads and writes at its third argument */
+#define ARGS_ioctl(A)		A(FD, fd) A(U32, cmd) A(IN, in, in_size) A(OUT, out, out_size)
+#define ARGS_close_range(A)	A(U32, first) A(U32, last) A(U32, flags)
+/* RLIMIT_FSIZE and RLIMIT_NOFILE of the process; gives what it was */
+#define ARGS_rlimit(A)		A(U32, resource) A(U64, limit)
 
 #endif

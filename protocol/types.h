@@ -54,6 +54,13 @@ struct rk_flock {
 	int64_t length;			/* 0: to the end of the file */
 };
 
+/* Names a file of a mount for as long as the file lives. */
+struct rk_file_handle {
+	uint64_t ino;
+	uint32_t generation;
+	uint32_t reserved;
+};
+
 /* getdents: records follow each other, each 8-byte aligned. */
 struct rk_dirent {
 	uint64_t ino;

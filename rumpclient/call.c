@@ -3,6 +3,7 @@
  * message on its connection.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include "client_int.h"
@@ -102,16 +103,14 @@ static int wait_for_answer(struct rk__call *call, struct rk_slot *slot,
 	return sleep_for_answer(call, slot, seq);
 }
 
-int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
+static int64_t channel_call(struct rk__call *call, void *back,
+			    uint32_t *ret_out_len)
 {
 	struct rk__link *l = call->link;
 	struct rk_slot *slot;
-	uint64_t seq = ++l->seq;
+	uint64_t seq = call->req.seq;
 	int r;
 
-	call->req.seq = seq;
-	if (!l->channel)
-		return rk__socket_call(call, back, ret_out_len);
 	slot = rk__slot(l, 0);
 	memcpy(&slot->request, &call->req, sizeof call->req);
 	atomic_store_explicit(&slot->asked, seq, memory_order_release);
@@ -121,6 +120,37 @@ int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
 		return r;
 	return rk__take_answer(l, 0, call->req.op, call->req.in_len,
 			       call->req.out_len, back, ret_out_len);
+}
+
+/* What the kernel would send with this error. */
+static bool over_limit(const struct rk__call *call, int64_t result)
+{
+	if (result != -EFBIG || !call->link->client->size_limited)
+		return false;
+	switch (call->req.op) {
+	case RK_OP_write:
+	case RK_OP_pwrite:
+	case RK_OP_pwrite2:
+	case RK_OP_truncate:
+	case RK_OP_ftruncate:
+	case RK_OP_fallocate:
+	case RK_OP_copy_file_range:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
+{
+	int64_t r;
+
+	call->req.seq = ++call->link->seq;
+	r = call->link->channel ? channel_call(call, back, ret_out_len) :
+				  rk__socket_call(call, back, ret_out_len);
+	if (over_limit(call, r))
+		raise(SIGXFSZ);
+	return r;
 }
 
 /* --- over the socket ------------------------------------------------------------ */

@@ -15,12 +15,16 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <fcntl.h>
 #include "client_int.h"
 #include "runtime.h"
 
-enum { FORK_WAIT_MS = 2000 };
+enum {
+	FORK_WAIT_MS = 2000,
+	USUAL_FILES = 1024,		/* a server's own limit */
+};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -160,6 +164,23 @@ int rk_socket_path(const char *name, char *ret, size_t size)
 	return 0;
 }
 
+/* Most processes have none that matter. What goes wrong here goes wrong again
+ * at the next call, which says so. */
+static void tell_limits(struct rk_client *c)
+{
+	struct rlimit files, size;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 &&
+	    (c->limited || files.rlim_cur < USUAL_FILES))
+		(void)rk_rlimit(c, RLIMIT_NOFILE, files.rlim_cur);
+	if (getrlimit(RLIMIT_FSIZE, &size) < 0)
+		return;
+	if (c->limited || size.rlim_cur != RLIM_INFINITY)
+		(void)rk_rlimit(c, RLIMIT_FSIZE, size.rlim_cur);
+	c->size_limited = size.rlim_cur != RLIM_INFINITY;
+	c->limited = true;
+}
+
 int rk_attach(const char *socket_path, unsigned flags, struct rk_client **ret)
 {
 	struct rk_client *c;
@@ -187,6 +208,8 @@ int rk_attach(const char *socket_path, unsigned flags, struct rk_client **ret)
 	pthread_mutex_unlock(&lock);
 	if (r < 0)
 		free(c);
+	else
+		tell_limits(c);
 	return r;
 }
 
@@ -235,4 +258,44 @@ int rk__link_get(struct rk_client *c, struct rk__link **ret)
 		return l->dead ? -ESHUTDOWN : 0;
 	}
 	return open_for_thread(c, ret);
+}
+
+/* A new connection, because the kernel tells of a connection who made it. */
+static int replace_link(struct rk_client *c, struct rk__link *old)
+{
+	uint64_t token = c->token;
+	struct rk__link *l, **at = &own;
+	int r;
+
+	pthread_mutex_lock(&lock);
+	r = rk__link_open(c, RK_HELLO_THREAD, &token, &l);
+	if (r == 0) {
+		while (*at != old)
+			at = &(*at)->next_of_thread;
+		*at = old->next_of_thread;
+		forget(old);
+		rk__link_close(old);
+		free(old);
+		own_link(c, l);
+	}
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+int rk_refresh(struct rk_client *client)
+{
+	struct rk__link *l;
+	int r = rk__link_get(client, &l);
+
+	if (r < 0)
+		return r;
+	if (l->n_busy)
+		return -EBUSY;
+	r = replace_link(client, l);
+	/* Answered by a server that has heard of it. */
+	if (r == 0)
+		r = (int)rk_null(client);
+	if (r == 0)
+		tell_limits(client);
+	return r;
 }

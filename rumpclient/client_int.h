@@ -46,6 +46,8 @@ struct rk_client {
 	uint64_t token;
 	unsigned flags;
 	int error;			/* of the attach after a fork */
+	bool limited;			/* limits were told */
+	bool size_limited;		/* RLIMIT_FSIZE is one of them */
 	char path[108];
 };
 
@@ -83,6 +85,9 @@ int rk__call_begin(struct rk_client *c, struct rk__call *ret);
 int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len);
 int64_t rk__socket_call(struct rk__call *call, void *back,
 			uint32_t *ret_out_len);
+
+/* What one message or slot carries. */
+uint64_t rk__piece_of(const struct rk_client *c, uint64_t count);
 
 /* ring.c */
 int rk__submit_begin(struct rk_client *c, struct rk__call *ret);

@@ -54,8 +54,7 @@ int rk_submit_##name(struct rk_client *client, uint64_t tag		\
 }
 RK_OPS(SUBMIT)
 
-/* What one message or slot carries. */
-static uint64_t piece_of(const struct rk_client *c, uint64_t count)
+uint64_t rk__piece_of(const struct rk_client *c, uint64_t count)
 {
 	uint64_t max = c->flags & RK_ATTACH_SOCKET ? RK_MESSAGE_MAX / 2 :
 		       RK_IO_MAX;
@@ -68,7 +67,7 @@ static uint64_t piece_of(const struct rk_client *c, uint64_t count)
 	uint64_t done_ = 0;						\
 									\
 	for (;;) {							\
-		uint64_t piece = piece_of(client, (count) - done_);	\
+		uint64_t piece = rk__piece_of(client, (count) - done_);	\
 		int64_t r_ = call;					\
 									\
 		if (r_ < 0)						\

@@ -180,6 +180,13 @@ static int ext4_sync(void *fs)
 	return rk__ext4_sync(fs);
 }
 
+static int ext4_fiemap(void *fs, uint64_t ino, uint64_t off, uint64_t end,
+		       rk_extent_fn *emit, void *arg)
+{
+	SCRATCH(fs);
+	return rk__ext4_fiemap(fs, ino, off, end, emit, arg);
+}
+
 static int ext4_unmount(void *fs)
 {
 	SCRATCH(fs);
@@ -214,4 +221,5 @@ const struct rk_driver rk_driver = {
 	.removexattr = ext4_removexattr,
 	.statfs = ext4_statfs,
 	.sync = ext4_sync,
+	.fiemap = ext4_fiemap,
 };

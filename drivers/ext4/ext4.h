@@ -272,6 +272,8 @@ int64_t rk__ext4_put(struct ext4 *e, struct node *n, const char *buf,
 /* range.c */
 int rk__ext4_fallocate(void *fs, uint64_t ino, uint32_t mode, uint64_t off,
 		       uint64_t len);
+int rk__ext4_fiemap(void *fs, uint64_t ino, uint64_t off, uint64_t end,
+		    rk_extent_fn *emit, void *arg);
 int rk__ext4_seek(void *fs, uint64_t ino, uint64_t off, bool hole,
 		  uint64_t *ret);
 

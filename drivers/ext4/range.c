@@ -1,9 +1,11 @@
 /*
- * range.c - fallocate, and where data and holes are.
+ * range.c - fallocate, and where data and holes are: in a file, and on the
+ * device.
  */
 #include <fcntl.h>
 #include <unistd.h>
 #include <linux/falloc.h>
+#include <linux/fiemap.h>
 #include "ext4.h"
 
 /* Unwritten blocks for every hole of [first, end). */
@@ -167,5 +169,51 @@ int rk__ext4_seek(void *fs, uint64_t ino, uint64_t off, bool hole,
 	if (!hole && !has_inline(&n) && S_ISREG(n.i.i_mode))
 		return -ENXIO;
 	*ret = hole ? size : off;
+	return 0;
+}
+
+/* Bytes that stand in the inode lie where the inode does, unaligned: their
+ * place is nobody's to use. */
+static int inline_extent(const struct node *n, uint64_t off, rk_extent_fn *emit,
+			 void *arg)
+{
+	uint64_t size = rk__ext4_size(n);
+
+	if (off < size)
+		emit(arg, 0, 0, size, FIEMAP_EXTENT_DATA_INLINE |
+		     FIEMAP_EXTENT_NOT_ALIGNED);
+	return 0;
+}
+
+int rk__ext4_fiemap(void *fs, uint64_t ino, uint64_t off, uint64_t end,
+		    rk_extent_fn *emit, void *arg)
+{
+	struct ext4 *e = fs;
+	uint64_t lblk = off >> e->block_bits, last;
+	struct node n;
+	int err = rk__ext4_node_read(e, ino, &n);
+
+	if (err)
+		return err;
+	if (has_inline(&n))
+		return inline_extent(&n, off, emit, arg);
+	if (!S_ISREG(n.i.i_mode) && !S_ISDIR(n.i.i_mode))
+		return -EOPNOTSUPP;
+	last = rk__ext4_max_blocks(e, &n);
+	while (lblk < last && lblk << e->block_bits < end) {
+		struct run r;
+
+		err = rk__ext4_map(e, &n, lblk, &r);
+		if (err)
+			return err;
+		if (r.pblk && emit(arg, lblk << e->block_bits,
+				   r.pblk << e->block_bits,
+				   r.len << e->block_bits, r.unwritten ?
+				   FIEMAP_EXTENT_UNWRITTEN : 0))
+			return 0;
+		if (r.len >= last - lblk)
+			return 0;
+		lblk += r.len;
+	}
 	return 0;
 }

@@ -56,6 +56,8 @@ struct rk__proc {
 	uint32_t uid, gid, n_groups, pid;
 	uint32_t umask;
 	uint32_t cwd;			/* vnode; 0: the root of mount 0 */
+	uint32_t nofile;		/* RLIMIT_NOFILE: descriptors below it */
+	uint64_t fsize;			/* RLIMIT_FSIZE */
 	uint32_t group[RK_GROUPS_MAX];
 	uint32_t fd[RK_FDS_MAX];	/* ofd index */
 	uint8_t fd_flags[RK_FDS_MAX];	/* FD_CLOEXEC */

@@ -43,7 +43,7 @@ int rk__fd_lowest(const struct rk__proc *p, uint32_t minimum)
 {
 	uint32_t fd;
 
-	for (fd = minimum; fd < RK_FDS_MAX; fd++)
+	for (fd = minimum; fd < p->nofile; fd++)
 		if (!p->fd[fd])
 			return (int)fd;
 	return -EMFILE;
@@ -99,6 +99,12 @@ void rk__fd_share(struct rk__proc *p, int from, int fd, uint32_t flags)
 {
 	hold(p->fd[from]);
 	set_fd(p, fd, p->fd[from], flags);
+}
+
+void rk__fd_set_cloexec(struct rk__proc *p, int fd, bool on)
+{
+	RK_NOTE(&p->fd_flags[fd]);
+	p->fd_flags[fd] = on ? FD_CLOEXEC : 0;
 }
 
 static void put(struct rk__ofd *o)

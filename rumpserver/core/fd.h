@@ -33,6 +33,7 @@ int rk__fd_lowest(const struct rk__proc *p, uint32_t minimum);
 int rk__fd_open(struct rk__proc *p, int fd, struct rk__node n, uint32_t flags);
 /* One more descriptor, a free one, for the ofd of `from`. */
 void rk__fd_share(struct rk__proc *p, int from, int fd, uint32_t flags);
+void rk__fd_set_cloexec(struct rk__proc *p, int fd, bool on);
 /* Closes a descriptor that is open, as close(2) does: the proc's POSIX locks
  * on the file go, with the ofd's last descriptor its own locks too. */
 void rk__fd_close(struct rk__proc *p, int fd);

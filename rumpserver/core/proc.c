@@ -1,7 +1,8 @@
 /*
  * proc.c - client processes: made with their first channel, copied by fork,
  * gone with their last channel. What the kernel told of a client (ids and
- * groups) is kept here; nothing a request says changes it.
+ * groups), with its latest channel, is kept here; nothing a request says changes
+ * it.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -67,6 +68,21 @@ int rk__proc_set_cwd(struct rk__proc *p, struct rk__node dir)
 	return 0;
 }
 
+static void set_cred(struct rk__proc *p, const struct rk__attach *a)
+{
+	uint32_t n = a->n_groups < RK_GROUPS_MAX ? a->n_groups : RK_GROUPS_MAX;
+
+	if (p->uid == a->uid && p->gid == a->gid && p->n_groups == n &&
+	    !memcmp(p->group, a->group, n * sizeof p->group[0]))
+		return;
+	rk__note(p, offsetof(struct rk__proc, group) +
+			    n * sizeof p->group[0]);
+	p->uid = a->uid;
+	p->gid = a->gid;
+	p->n_groups = n;
+	memcpy(p->group, a->group, n * sizeof p->group[0]);
+}
+
 /* A free proc has no descriptors, so only what comes before them is set. */
 static void fill(struct rk__proc *p, const struct rk__attach *a)
 {
@@ -82,6 +98,8 @@ static void fill(struct rk__proc *p, const struct rk__attach *a)
 	p->pid = a->pid;
 	p->n_groups = n;
 	p->umask = UMASK;
+	p->nofile = RK_FDS_MAX;
+	p->fsize = UINT64_MAX;
 	p->cwd = 0;
 	memcpy(p->group, a->group, n * sizeof p->group[0]);
 }
@@ -89,6 +107,8 @@ static void fill(struct rk__proc *p, const struct rk__attach *a)
 static void inherit(struct rk__proc *child, const struct rk__proc *parent)
 {
 	child->umask = parent->umask;
+	child->nofile = parent->nofile;
+	child->fsize = parent->fsize;
 	if (parent->cwd)
 		rk__proc_set_cwd(child, rk__proc_cwd(parent));
 	rk__fd_inherit(child, parent);
@@ -116,7 +136,9 @@ int rk__proc_attach(const struct rk__attach *a)
 	if (rk__core->channel_proc[a->channel])
 		return 0;
 	p = find(a->token);
-	if (!p)
+	if (p)
+		set_cred(p, a);
+	else
 		p = make(a);
 	if (!p)
 		return -EAGAIN;

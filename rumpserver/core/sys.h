@@ -75,6 +75,28 @@ static inline int rk__call_flags(uint32_t flags, uint32_t allowed)
 	       (flags & AT_EMPTY_PATH ? RK_WALK_EMPTY : 0);
 }
 
+/* RLIMIT_FSIZE. A write at `off`: -EFBIG, or *count cut to what is allowed. */
+static inline int rk__call_fsize(const struct rk__call *c, uint64_t off,
+				 uint64_t *count)
+{
+	uint64_t limit = c->proc->fsize;
+
+	if (limit > INT64_MAX || *count == 0)
+		return 0;
+	if (off >= limit)
+		return -EFBIG;
+	if (*count > limit - off)
+		*count = limit - off;
+	return 0;
+}
+
+/* The same for a new size of a file that was `old` bytes long. */
+static inline int rk__call_new_size(const struct rk__call *c, uint64_t old,
+				    uint64_t size)
+{
+	return size > old && size > c->proc->fsize ? -EFBIG : 0;
+}
+
 /* Answers what a vfs function returned that may need more stages. */
 static inline int64_t rk__call_stage(struct rk__call *c, int r)
 {

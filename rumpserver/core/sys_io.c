@@ -1,44 +1,82 @@
 /*
  * sys_io.c - the bytes of open files, and directories as streams of entries.
  */
+#include <linux/fs.h>
 #include <string.h>
 #include <unistd.h>
 #include "sys.h"
 
-static int64_t read_at(struct rk__call *c, const struct rk__ofd *o, void *buf,
-		       uint64_t count, int64_t offset)
+/* Of O_DIRECT, as a device with sectors of this size wants it. */
+enum { DIRECT_UNIT = 512 };
+
+#define RWF_KNOWN	(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | \
+	RWF_APPEND | RK_RWF_NOAPPEND)
+#define RK_RWF_NOAPPEND	0x20		/* newer than some systems' headers */
+
+/* Where one read or write goes. */
+struct place {
+	int64_t offset;
+	bool own;			/* the descriptor's offset, which moves on */
+	uint32_t rwf;
+};
+
+static bool aligned(const struct rk__ofd *o, uint64_t offset, uint64_t count)
 {
+	return !(o->flags & O_DIRECT) ||
+	       (offset | count) % DIRECT_UNIT == 0;
+}
+
+static int check_place(const struct place *p)
+{
+	if (p->rwf & ~(uint32_t)RWF_KNOWN)
+		return -EOPNOTSUPP;
+	if ((p->rwf & RWF_APPEND) && (p->rwf & RK_RWF_NOAPPEND))
+		return -EINVAL;
+	return !p->own && p->offset < 0 ? -EINVAL : 0;
+}
+
+static int64_t read_at(struct rk__call *c, int32_t fd, void *buf,
+		       uint64_t count, struct place p)
+{
+	struct rk__ofd *o = rk__fd(c->proc, fd);
 	int64_t n;
 
+	if (!o || !rk__ofd_reads(o))
+		return -EBADF;
 	if (o->flags & O_DIRECTORY)
 		return -EISDIR;
-	if (offset < 0)
+	n = check_place(&p);
+	if (n < 0)
+		return n;
+	if (p.own)
+		p.offset = o->offset;
+	if (!aligned(o, (uint64_t)p.offset, count))
 		return -EINVAL;
-	n = rk__vfs_read(rk__ofd_node(o), buf, count, (uint64_t)offset);
+	n = rk__vfs_read(rk__ofd_node(o), buf, count, (uint64_t)p.offset);
 	c->out_len = n < 0 ? 0 : (uint32_t)n;
+	if (n > 0 && p.own)
+		rk__ofd_set_offset(o, p.offset + n);
 	return n;
 }
 
 int64_t rk__sys_read(struct rk__call *c, struct op_read *a)
 {
-	struct rk__ofd *o = rk__fd(c->proc, a->fd);
-	int64_t n;
-
-	if (!o || !rk__ofd_reads(o))
-		return -EBADF;
-	n = read_at(c, o, a->buf, a->count, o->offset);
-	if (n > 0)
-		rk__ofd_set_offset(o, o->offset + n);
-	return n;
+	return read_at(c, a->fd, a->buf, a->count, (struct place){.own = true});
 }
 
 int64_t rk__sys_pread(struct rk__call *c, struct op_pread *a)
 {
-	const struct rk__ofd *o = rk__fd(c->proc, a->fd);
+	return read_at(c, a->fd, a->buf, a->count,
+		       (struct place){.offset = a->offset});
+}
 
-	if (!o || !rk__ofd_reads(o))
-		return -EBADF;
-	return read_at(c, o, a->buf, a->count, a->offset);
+int64_t rk__sys_pread2(struct rk__call *c, struct op_pread2 *a)
+{
+	return read_at(c, a->fd, a->buf, a->count, (struct place){
+		.offset = a->offset,
+		.own = a->offset == -1,
+		.rwf = a->flags,
+	});
 }
 
 static int64_t flush(struct rk__call *c, uint32_t mount)
@@ -73,11 +111,11 @@ static int64_t wait_durable(struct rk__call *c, const struct rk__ofd *o)
 	return c->outcome == RK_DONE && r == 0 ? written(c)->result : r;
 }
 
-static int64_t end_write(struct rk__call *c, const struct rk__ofd *o, int64_t n)
+static int64_t end_write(struct rk__call *c, bool durable, int64_t n)
 {
 	struct rk__written *w = written(c);
 
-	if (n <= 0 || !(o->flags & (O_SYNC | O_DSYNC)))
+	if (n <= 0 || !durable)
 		return n;
 	RK_NOTE(w);
 	*w = (struct rk__written){
@@ -89,38 +127,75 @@ static int64_t end_write(struct rk__call *c, const struct rk__ofd *o, int64_t n)
 	return n;
 }
 
-int64_t rk__sys_write(struct rk__call *c, struct op_write *a)
+/* Limits and alignment, which most writes know nothing of. */
+static int may_write(const struct rk__call *c, const struct rk__ofd *o,
+		     bool append, uint64_t offset, uint64_t *count)
 {
-	struct rk__ofd *o = rk__fd(c->proc, a->fd);
+	struct rk_stat st;
+	int r = 0;
+
+	if (c->proc->fsize > INT64_MAX && !(o->flags & O_DIRECT))
+		return 0;
+	if (append) {
+		r = rk__vfs_getattr(rk__ofd_node(o), &st);
+		offset = st.size;
+	}
+	if (r == 0 && !aligned(o, offset, *count))
+		r = -EINVAL;
+	return r < 0 ? r : rk__call_fsize(c, offset, count);
+}
+
+/* O_APPEND wins over the offset, as it does on Linux. */
+static int64_t write_at(struct rk__call *c, int32_t fd, const void *buf,
+			uint64_t count, struct place p)
+{
+	struct rk__ofd *o = rk__fd(c->proc, fd);
+	bool append, durable;
 	uint64_t at = 0;
 	int64_t n;
 
 	if (!o || !rk__ofd_writes(o))
 		return -EBADF;
+	n = check_place(&p);
+	if (n < 0)
+		return n;
 	if (is_written(c))
 		return wait_durable(c, o);
-	n = rk__vfs_write(&c->cred, rk__ofd_node(o), a->buf, a->count,
-			  (uint64_t)o->offset, o->flags & O_APPEND, &at);
-	if (n > 0)
+	append = ((o->flags & O_APPEND) || (p.rwf & RWF_APPEND)) &&
+		 !(p.rwf & RK_RWF_NOAPPEND);
+	durable = (o->flags & (O_SYNC | O_DSYNC)) ||
+		  (p.rwf & (RWF_SYNC | RWF_DSYNC));
+	if (p.own)
+		p.offset = o->offset;
+	n = may_write(c, o, append, (uint64_t)p.offset, &count);
+	if (n < 0)
+		return n;
+	n = rk__vfs_write(&c->cred, rk__ofd_node(o), buf, count,
+			  (uint64_t)p.offset, append, &at);
+	if (n > 0 && p.own)
 		rk__ofd_set_offset(o, (int64_t)at + n);
-	return end_write(c, o, n);
+	return end_write(c, durable, n);
 }
 
-/* O_APPEND wins over the offset, as it does on Linux. */
+int64_t rk__sys_write(struct rk__call *c, struct op_write *a)
+{
+	return write_at(c, a->fd, a->buf, a->count,
+			(struct place){.own = true});
+}
+
 int64_t rk__sys_pwrite(struct rk__call *c, struct op_pwrite *a)
 {
-	const struct rk__ofd *o = rk__fd(c->proc, a->fd);
-	int64_t n;
+	return write_at(c, a->fd, a->buf, a->count,
+			(struct place){.offset = a->offset});
+}
 
-	if (!o || !rk__ofd_writes(o))
-		return -EBADF;
-	if (a->offset < 0)
-		return -EINVAL;
-	if (is_written(c))
-		return wait_durable(c, o);
-	n = rk__vfs_write(&c->cred, rk__ofd_node(o), a->buf, a->count,
-			  (uint64_t)a->offset, o->flags & O_APPEND, NULL);
-	return end_write(c, o, n);
+int64_t rk__sys_pwrite2(struct rk__call *c, struct op_pwrite2 *a)
+{
+	return write_at(c, a->fd, a->buf, a->count, (struct place){
+		.offset = a->offset,
+		.own = a->offset == -1,
+		.rwf = a->flags,
+	});
 }
 
 /* --- offsets ------------------------------------------------------------------ */
@@ -206,8 +281,15 @@ static int64_t set_size(struct rk__call *c, struct rk__node n, int64_t length)
 		.size = (uint64_t)length,
 	};
 	struct rk_stat st;
+	int r = 0;
 
-	return rk__call_stage(c, rk__vfs_setattr(&c->cred, n, &set, &st));
+	if ((uint64_t)length > c->proc->fsize) {
+		r = rk__vfs_getattr(n, &st);
+		if (r == 0)
+			r = rk__call_new_size(c, st.size, (uint64_t)length);
+	}
+	return r < 0 ? r :
+	       rk__call_stage(c, rk__vfs_setattr(&c->cred, n, &set, &st));
 }
 
 int64_t rk__sys_ftruncate(struct rk__call *c, struct op_ftruncate *a)
@@ -236,14 +318,33 @@ int64_t rk__sys_truncate(struct rk__call *c, struct op_truncate *a)
 	return r < 0 ? r : set_size(c, w.node, a->length);
 }
 
+static int may_allocate(const struct rk__call *c, const struct rk__ofd *o,
+			const struct op_fallocate *a)
+{
+	struct rk_stat st;
+	uint64_t end;
+	int r;
+
+	if ((a->mode & FALLOC_FL_KEEP_SIZE) || c->proc->fsize > INT64_MAX ||
+	    __builtin_add_overflow((uint64_t)a->offset, (uint64_t)a->length,
+				   &end))
+		return 0;
+	r = rk__vfs_getattr(rk__ofd_node(o), &st);
+	return r < 0 ? r : rk__call_new_size(c, st.size, end);
+}
+
 int64_t rk__sys_fallocate(struct rk__call *c, struct op_fallocate *a)
 {
 	const struct rk__ofd *o = rk__fd(c->proc, a->fd);
+	int r;
 
 	if (!o || !rk__ofd_writes(o))
 		return -EBADF;
 	if (a->offset < 0 || a->length <= 0)
 		return -EINVAL;
+	r = may_allocate(c, o, a);
+	if (r < 0)
+		return r;
 	return rk__call_stage(c, rk__vfs_fallocate(&c->cred, rk__ofd_node(o),
 			      a->mode, (uint64_t)a->offset,
 			      (uint64_t)a->length));
@@ -267,6 +368,9 @@ int64_t rk__sys_copy_file_range(struct rk__call *c,
 	/* Longer ones come in pieces: say what fits, and no more. */
 	if (a->count > RK_IO_MAX)
 		a->count = RK_IO_MAX;
+	n = rk__call_fsize(c, (uint64_t)to, &a->count);
+	if (n < 0)
+		return n;
 	n = rk__vfs_copy(&c->cred, rk__ofd_node(in), (uint64_t)from,
 			 rk__ofd_node(out), (uint64_t)to, a->count);
 	if (n <= 0)
@@ -355,4 +459,28 @@ int64_t rk__sys_fdatasync(struct rk__call *c, struct op_fdatasync *a)
 int64_t rk__sys_sync(struct rk__call *c, struct op_sync *a)
 {
 	return flush(c, RK_MOUNTS_MAX);
+}
+
+int64_t rk__sys_syncfs(struct rk__call *c, struct op_syncfs *a)
+{
+	const struct rk__ofd *o = rk__fd(c->proc, a->fd);
+
+	return o ? flush(c, rk__ofd_node(o).mount) : -EBADF;
+}
+
+/* Whoever waits gets more than was asked for: a flush point. */
+int64_t rk__sys_sync_file_range(struct rk__call *c,
+				struct op_sync_file_range *a)
+{
+	const uint32_t waits = SYNC_FILE_RANGE_WAIT_BEFORE |
+			       SYNC_FILE_RANGE_WAIT_AFTER;
+	int64_t end;
+
+	if (!rk__call_ofd(c, a->fd))
+		return -EBADF;
+	if (a->offset < 0 || a->count < 0 ||
+	    __builtin_add_overflow(a->offset, a->count, &end) ||
+	    (a->flags & ~(waits | SYNC_FILE_RANGE_WRITE)))
+		return -EINVAL;
+	return a->flags & waits ? sync_file(c, a->fd) : 0;
 }

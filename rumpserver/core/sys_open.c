@@ -1,7 +1,8 @@
 /*
- * sys_open.c - descriptors: open, close, dup, their flags; the working
- * directory and the umask.
+ * sys_open.c - descriptors: open in all its forms, close, dup, their flags; the
+ * working directory and the umask.
  */
+#include <linux/openat2.h>
 #include <string.h>
 #include <unistd.h>
 #include "sys.h"
@@ -84,27 +85,48 @@ static int truncate_file(const struct rk__call *c, struct rk__walked *w)
 	return rk__vfs_setattr(&c->cred, w->node, &set, &w->st);
 }
 
+/* What openat and openat2 ask for. */
+struct opening {
+	int32_t dirfd;
+	const char *path;
+	uint32_t flags, mode;
+	unsigned walk;			/* RK_WALK_* of RESOLVE_* */
+};
+
+/* An absolute path begins at dirfd only for RESOLVE_IN_ROOT. */
+static int find(const struct rk__call *c, const struct opening *a,
+		unsigned walk, struct rk__walked *w)
+{
+	struct rk__node start;
+	const char *relative = a->walk & RK_WALK_IN_ROOT ? "." : a->path;
+	int r = rk__call_start(c, a->dirfd, relative, &start);
+
+	return r < 0 ? r : rk__walk(&c->cred, start, a->path, walk | a->walk,
+				    w);
+}
+
 /* A file without a name, for as long as it is open or until it is linked. */
 static int create_nameless(const struct rk__call *c, struct rk__walked *w,
-			   const struct op_openat *a, uint32_t flags)
+			   const struct opening *a)
 {
 	const struct rk_new what = {.mode = S_IFREG | (a->mode & 07777)};
-	int r = rk__call_walk(c, a->dirfd, a->path,
-			      flags & O_NOFOLLOW ? 0 : RK_WALK_FOLLOW, w);
+	int r = find(c, a, a->flags & O_NOFOLLOW ? 0 : RK_WALK_FOLLOW, w);
 
 	if (r < 0)
 		return r;
 	if (!S_ISDIR(w->st.mode))
 		return S_ISLNK(w->st.mode) ? -ELOOP : -ENOTDIR;
-	r = rk__vfs_tmpfile(&c->cred, w->node, &what, !(flags & O_EXCL), &w->st);
+	r = rk__vfs_tmpfile(&c->cred, w->node, &what, !(a->flags & O_EXCL),
+			    &w->st);
 	if (r == 0)
 		w->node = rk__node(w->node.mount, w->st.ino);
 	return r;
 }
 
 static int find_or_create(const struct rk__call *c, struct rk__walked *w,
-			  const struct op_openat *a, uint32_t flags)
+			  const struct opening *a)
 {
+	const uint32_t flags = a->flags;
 	unsigned walk = 0;
 	int r;
 
@@ -113,7 +135,7 @@ static int find_or_create(const struct rk__call *c, struct rk__walked *w,
 	if (!(flags & O_NOFOLLOW) &&
 	    (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL))
 		walk |= RK_WALK_FOLLOW;
-	r = rk__call_walk(c, a->dirfd, a->path, walk, w);
+	r = find(c, a, walk, w);
 	if (r < 0)
 		return r;
 	if (!w->found)
@@ -128,27 +150,145 @@ static int find_or_create(const struct rk__call *c, struct rk__walked *w,
 	return r;
 }
 
-int64_t rk__sys_openat(struct rk__call *c, struct op_openat *a)
+static int64_t open_node(struct rk__call *c, int fd, struct rk__node n,
+			 const struct rk_stat *st, uint32_t flags)
 {
-	uint32_t flags = a->flags, keep;
+	uint32_t keep = flags & (KEPT | O_CLOEXEC);
+
+	if (S_ISDIR(st->mode))
+		keep |= O_DIRECTORY;
+	return rk__fd_open(c->proc, fd, n, keep);
+}
+
+static int64_t do_open(struct rk__call *c, struct opening a)
+{
 	struct rk__walked w;
-	int fd, r = check_flags(&flags);
+	int fd, r = check_flags(&a.flags);
 
 	if (r < 0)
 		return r;
 	fd = rk__fd_lowest(c->proc, 0);
 	if (fd < 0)
 		return fd;
-	r = (flags & O_TMPFILE) == O_TMPFILE ?
-		    create_nameless(c, &w, a, flags) :
-		    find_or_create(c, &w, a, flags);
+	r = (a.flags & O_TMPFILE) == O_TMPFILE ? create_nameless(c, &w, &a) :
+						 find_or_create(c, &w, &a);
 	if (r != 0)
 		return rk__call_stage(c, r);
-	keep = flags & (KEPT | O_CLOEXEC);
-	if (S_ISDIR(w.st.mode))
-		keep |= O_DIRECTORY;
-	return rk__fd_open(c->proc, fd, w.node, keep);
+	return open_node(c, fd, w.node, &w.st, a.flags);
 }
+
+int64_t rk__sys_openat(struct rk__call *c, struct op_openat *a)
+{
+	return do_open(c, (struct opening){
+		.dirfd = a->dirfd, .path = a->path,
+		.flags = a->flags, .mode = a->mode,
+	});
+}
+
+/* --- openat2 -------------------------------------------------------------------- */
+
+#define OPEN_KNOWN	(KEPT | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC |	\
+	O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_TMPFILE | FASYNC_)
+#define FASYNC_		020000		/* taken and without a meaning here */
+#define RESOLVE_KNOWN	(RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS |	\
+	RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_CACHED)
+
+/* Unlike openat it takes nothing that it does not know. */
+static int check_how(const struct op_openat2 *a)
+{
+	const uint64_t with_path = O_PATH | O_DIRECTORY | O_NOFOLLOW |
+				   O_CLOEXEC;
+	bool makes = (a->flags & O_CREAT) ||
+		     (a->flags & O_TMPFILE) == O_TMPFILE;
+
+	if ((a->flags & ~(uint64_t)OPEN_KNOWN) ||
+	    (a->resolve & ~(uint64_t)RESOLVE_KNOWN) ||
+	    (a->mode & ~07777ull) || (a->mode && !makes))
+		return -EINVAL;
+	if ((a->flags & O_PATH) && (a->flags & ~with_path))
+		return -EINVAL;
+	if ((a->resolve & RESOLVE_BENEATH) && (a->resolve & RESOLVE_IN_ROOT))
+		return -EINVAL;
+	/* Nothing has to be waited for here, but these change something. */
+	if ((a->resolve & RESOLVE_CACHED) && (makes || (a->flags & O_TRUNC)))
+		return -EAGAIN;
+	return 0;
+}
+
+/* There are no magic links here. */
+static unsigned walk_of(uint64_t resolve)
+{
+	return (resolve & RESOLVE_NO_XDEV ? RK_WALK_NO_XDEV : 0) |
+	       (resolve & RESOLVE_NO_SYMLINKS ? RK_WALK_NO_SYMLINKS : 0) |
+	       (resolve & RESOLVE_BENEATH ? RK_WALK_BENEATH : 0) |
+	       (resolve & RESOLVE_IN_ROOT ? RK_WALK_IN_ROOT : 0);
+}
+
+int64_t rk__sys_openat2(struct rk__call *c, struct op_openat2 *a)
+{
+	int r = check_how(a);
+
+	return r < 0 ? r : do_open(c, (struct opening){
+		.dirfd = a->dirfd, .path = a->path,
+		.flags = (uint32_t)a->flags, .mode = (uint32_t)a->mode,
+		.walk = walk_of(a->resolve),
+	});
+}
+
+/* --- handles ---------------------------------------------------------------------- */
+
+int64_t rk__sys_name_to_handle_at(struct rk__call *c,
+				  struct op_name_to_handle_at *a)
+{
+	struct rk__walked w;
+	unsigned walk = (a->flags & AT_SYMLINK_FOLLOW ? RK_WALK_FOLLOW : 0) |
+			(a->flags & AT_EMPTY_PATH ? RK_WALK_EMPTY : 0);
+	int r;
+
+	if (a->flags & ~(uint32_t)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	r = rk__call_walk(c, a->dirfd, a->path, walk, &w);
+	if (r == 0)
+		*a->handle = (struct rk_file_handle){
+			.ino = w.st.ino,
+			.generation = w.st.generation,
+		};
+	return r;
+}
+
+/* No directory on the way is asked, so it is root's alone. */
+int64_t rk__sys_open_by_handle_at(struct rk__call *c,
+				  struct op_open_by_handle_at *a)
+{
+	struct rk__node start;
+	struct rk__walked w = {.found = true};
+	uint32_t flags = a->flags;
+	int fd, r = rk__call_start(c, a->mountfd, "", &start);
+
+	if (r == 0 && c->cred.uid != 0)
+		r = -EPERM;
+	if (r == 0 && (flags & O_CREAT))
+		r = -EINVAL;
+	if (r == 0)
+		r = check_flags(&flags);
+	if (r < 0)
+		return r;
+	fd = rk__fd_lowest(c->proc, 0);
+	if (fd < 0)
+		return fd;
+	w.node = rk__node(start.mount, a->ino);
+	r = rk__vfs_getattr(w.node, &w.st);
+	if (r < 0 || w.st.generation != a->generation || !w.st.nlink)
+		return -ESTALE;
+	r = may_open(c, &w, flags);
+	if (r == 0 && (flags & O_TRUNC))
+		r = truncate_file(c, &w);
+	if (r != 0)
+		return rk__call_stage(c, r);
+	return open_node(c, fd, w.node, &w.st, flags);
+}
+
+/* --- descriptors -------------------------------------------------------------------- */
 
 int64_t rk__sys_close(struct rk__call *c, struct op_close *a)
 {
@@ -164,7 +304,7 @@ int64_t rk__sys_dup(struct rk__call *c, struct op_dup *a)
 
 	if (!rk__fd(c->proc, a->fd))
 		return -EBADF;
-	if (a->minimum < 0 || a->minimum >= RK_FDS_MAX)
+	if (a->minimum < 0 || (uint32_t)a->minimum >= c->proc->nofile)
 		return -EINVAL;
 	fd = rk__fd_lowest(c->proc, (uint32_t)a->minimum);
 	if (fd >= 0)
@@ -176,7 +316,7 @@ int64_t rk__sys_dup3(struct rk__call *c, struct op_dup3 *a)
 {
 	if ((a->flags & ~(uint32_t)O_CLOEXEC) || a->oldfd == a->newfd)
 		return -EINVAL;
-	if (a->newfd < 0 || a->newfd >= RK_FDS_MAX ||
+	if (a->newfd < 0 || (uint32_t)a->newfd >= c->proc->nofile ||
 	    !rk__fd(c->proc, a->oldfd))
 		return -EBADF;
 	if (rk__fd(c->proc, a->newfd))

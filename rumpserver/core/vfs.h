@@ -80,6 +80,10 @@ int rk__vfs_listxattr(const struct rk__cred *c, struct rk__node n, char *list,
 		      size_t size);
 int rk__vfs_removexattr(const struct rk__cred *c, struct rk__node n,
 			const char *name);
+/* The flags, version and place of a file; returns bytes of `out`. -ENOTTY. in
+ * and out must not overlap; in is read once. */
+int rk__vfs_ioctl(const struct rk__cred *c, struct rk__node n, uint32_t cmd,
+		  const void *in, size_t in_len, void *out, size_t room);
 int rk__vfs_statfs(uint32_t mount, struct rk_statfs *ret);
 /* The drivers' sync, of one mount or all (RK_MOUNTS_MAX). */
 int rk__vfs_sync(uint32_t mount);

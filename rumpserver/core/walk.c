@@ -98,7 +98,7 @@ struct walk {
 	const struct rk__cred *c;
 	unsigned flags;
 	unsigned symlinks;
-	struct rk__node at;
+	struct rk__node at, start;
 	const char *p;			/* what is left, in out->path */
 	struct rk__walked *out;
 };
@@ -120,11 +120,28 @@ static int set_path(struct walk *w, const char *first, size_t n,
 static int start_absolute(struct walk *w)
 {
 	uint32_t mount;
-	int r = enter(w->p, &mount, &w->p);
+	int r;
 
+	if (w->flags & RK_WALK_BENEATH)
+		return -EXDEV;
+	if (w->flags & RK_WALK_IN_ROOT) {
+		w->at = w->start;
+		return 0;
+	}
+	r = enter(w->p, &mount, &w->p);
 	if (r == 0)
 		w->at = rk__node(mount, rk__core->mount[mount].root);
 	return r;
+}
+
+/* The target of a symlink may lead to another mount. */
+static int start_again(struct walk *w)
+{
+	uint32_t mount = w->at.mount;
+	int r = start_absolute(w);
+
+	return r == 0 && (w->flags & RK_WALK_NO_XDEV) &&
+	       w->at.mount != mount ? -EXDEV : r;
 }
 
 static int follow(struct walk *w, struct rk__node link, const char *rest)
@@ -132,7 +149,7 @@ static int follow(struct walk *w, struct rk__node link, const char *rest)
 	char target[RK_PATH_LEN_MAX];
 	int n, r;
 
-	if (++w->symlinks > SYMLINKS_MAX)
+	if (++w->symlinks > SYMLINKS_MAX || (w->flags & RK_WALK_NO_SYMLINKS))
 		return -ELOOP;
 	n = rk__vfs_readlink(link, target, sizeof target);
 	if (n < 0)
@@ -143,7 +160,7 @@ static int follow(struct walk *w, struct rk__node link, const char *rest)
 		return -EUCLEAN;
 	r = set_path(w, target, (size_t)n, rest);
 	if (r == 0 && w->p[0] == '/')
-		r = start_absolute(w);
+		r = start_again(w);
 	return r;
 }
 
@@ -165,6 +182,8 @@ static int leave_mount(struct walk *w, const char *rest)
 	strcpy(whole + n + 1, rest);
 	if (enter(whole, &mount, &to) < 0)
 		return 0;
+	if ((w->flags & RK_WALK_NO_XDEV) && mount != w->at.mount)
+		return -EXDEV;
 	w->at = rk__node(mount, rk__core->mount[mount].root);
 	r = set_path(w, "", 0, to);
 	return r < 0 ? r : 1;
@@ -226,14 +245,28 @@ static int step(struct walk *w, const char *name, size_t len)
 	return 1;
 }
 
+/* ".." at the start of a walk that is bound to it. 1: it means "." there. */
+static int leave_start(const struct walk *w)
+{
+	if (!rk__same_node(w->at, w->start))
+		return 0;
+	if (w->flags & RK_WALK_BENEATH)
+		return -EXDEV;
+	return w->flags & RK_WALK_IN_ROOT ? 1 : 0;
+}
+
 /* "." or "..". 1: go on; 0: the walk is over. */
 static int step_dots(struct walk *w, const char *name, size_t len)
 {
 	const char *rest = name + len;
 	struct rk_stat st;
-	int r = len == 2 ? leave_mount(w, rest) : 0;
+	int r = len == 2 ? leave_start(w) : 0;
 
-	if (r != 0)
+	if (r > 0)
+		len = 1;
+	if (r == 0 && len == 2)
+		r = leave_mount(w, rest);
+	if (r < 0 || (r > 0 && len == 2))
 		return r;
 	r = rk__vfs_lookup(w->c, w->at, name, len, &st);
 	if (r < 0)
@@ -271,7 +304,10 @@ static int check_start(struct walk *w)
 int rk__walk(const struct rk__cred *c, struct rk__node start, const char *path,
 	     unsigned flags, struct rk__walked *ret)
 {
-	struct walk w = {.c = c, .flags = flags, .at = start, .out = ret};
+	struct walk w = {
+		.c = c, .flags = flags, .at = start, .start = start,
+		.out = ret,
+	};
 	int r;
 
 	ret->last = RK_LAST_NAME;
@@ -280,8 +316,10 @@ int rk__walk(const struct rk__cred *c, struct rk__node start, const char *path,
 		return flags & RK_WALK_EMPTY ? end_at(&w, RK_LAST_ROOT) :
 					       -ENOENT;
 	r = set_path(&w, path, strlen(path), "");
-	if (r == 0)
-		r = path[0] == '/' ? start_absolute(&w) : check_start(&w);
+	if (r == 0 && (path[0] != '/' || (flags & RK_WALK_IN_ROOT)))
+		r = check_start(&w);
+	if (r == 0 && path[0] == '/')
+		r = start_absolute(&w);
 	return r < 0 ? r : go(&w);
 }
 

@@ -16,6 +16,11 @@ enum {
 	RK_WALK_FOLLOW = 1 << 0,	/* the last component if it is a symlink */
 	RK_WALK_PARENT = 1 << 1,	/* it is enough if its directory is there */
 	RK_WALK_EMPTY = 1 << 2,		/* "" names the starting point */
+	/* RESOLVE_* of openat2 */
+	RK_WALK_NO_XDEV = 1 << 3,	/* -EXDEV: it leads to another mount */
+	RK_WALK_NO_SYMLINKS = 1 << 4,	/* -ELOOP: one is to be followed */
+	RK_WALK_BENEATH = 1 << 5,	/* -EXDEV: it leaves the start */
+	RK_WALK_IN_ROOT = 1 << 6,	/* the start is the root of everything */
 };
 
 enum rk__last {

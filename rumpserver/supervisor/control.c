@@ -124,13 +124,15 @@ static int find_channel(struct rk__supervisor *s, uint32_t *ret)
 	return -EUSERS;
 }
 
-static const struct rk__client *find_token(struct rk__supervisor *s,
-					   uint64_t token)
+/* Who claims a token is the process that has it, whoever that is by now, or
+ * one of the same user. */
+static bool may_claim(struct rk__supervisor *s, const struct rk__message *m)
 {
 	for (struct rk__client *c = s->control.clients; c; c = c->next)
-		if (c->attached && c->attach.token == token)
-			return c;
-	return NULL;
+		if (c->attached && c->attach.token == m->token &&
+		    (c->attach.pid == m->pid || c->attach.uid == m->uid))
+			return true;
+	return false;
 }
 
 static int read_cred(int conn, struct rk__message *m)
@@ -183,14 +185,10 @@ static int make_channel(struct rk__client *c)
 static int identify(struct rk__client *c, const struct rk_hello *h)
 {
 	struct rk__message *m = &c->attach;
-	const struct rk__client *of;
 
 	m->token = h->token;
-	if (h->kind != RK_HELLO_ATTACH) {
-		of = find_token(c->sup, h->token);
-		if (!of || of->attach.uid != m->uid)
-			return -ESRCH;
-	}
+	if (h->kind != RK_HELLO_ATTACH && !may_claim(c->sup, m))
+		return -ESRCH;
 	if (h->kind == RK_HELLO_THREAD)
 		return 0;
 	m->parent = h->kind == RK_HELLO_FORK ? h->token : 0;

@@ -6,10 +6,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <linux/openat2.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "rump/client.h"
@@ -237,6 +243,214 @@ static void descriptors(void)
 	IS(CALL(null), 0);
 }
 
+static void resolving(void)
+{
+	int32_t dirfd, fd;
+
+	IS(CALL(mkdirat, RK_AT_FDCWD, "r", 0755), 0);
+	IS(CALL(mkdirat, RK_AT_FDCWD, "r/in", 0755), 0);
+	IS(CALL(symlinkat, "../..", RK_AT_FDCWD, "r/in/up"), 0);
+	IS(CALL(symlinkat, "/in", RK_AT_FDCWD, "r/root"), 0);
+	dirfd = (int32_t)CALL(openat, RK_AT_FDCWD, "r", O_PATH, 0);
+	OK(dirfd >= 0);
+	IS(CALL(openat2, dirfd, "in/up", O_RDONLY, 0, RESOLVE_BENEATH), -EXDEV);
+	IS(CALL(openat2, dirfd, "root", O_RDONLY, 0, RESOLVE_BENEATH), -EXDEV);
+	IS(CALL(openat2, dirfd, "..", O_RDONLY, 0, RESOLVE_BENEATH), -EXDEV);
+	IS(CALL(openat2, dirfd, "in/up", O_RDONLY, 0, RESOLVE_NO_SYMLINKS),
+	   -ELOOP);
+	IS(CALL(openat2, dirfd, "in", O_RDONLY, 0600, 0), -EINVAL);
+	IS(CALL(openat2, dirfd, "in", 1ull << 40, 0, 0), -EINVAL);
+	IS(CALL(openat2, dirfd, "in", O_RDONLY, 0, 1ull << 40), -EINVAL);
+	IS(CALL(openat2, dirfd, "n", O_CREAT, 0600, RESOLVE_CACHED), -EAGAIN);
+	fd = (int32_t)CALL(openat2, dirfd, "/root/up/../in/f",
+			   O_CREAT | O_EXCL | O_RDWR, 0600, RESOLVE_IN_ROOT);
+	OK(fd >= 0);
+	IS(CALL(close, fd), 0);
+	IS(CALL(unlinkat, dirfd, "in/f", 0), 0);
+	fd = (int32_t)CALL(openat2, dirfd, "in/../in/.", O_RDONLY, 0,
+			   RESOLVE_BENEATH | RESOLVE_NO_XDEV);
+	OK(fd >= 0);
+	IS(CALL(close, fd), 0);
+	/* A descriptor of a place, and nothing more. */
+	IS(CALL(fsync, dirfd), -EBADF);
+	IS(CALL(fchmod, dirfd, 0700), -EBADF);
+	IS(CALL(ioctl, dirfd, FIONREAD, NULL, 0, NULL, 0), -EBADF);
+	IS(CALL(close, dirfd), 0);
+	IS(CALL(unlinkat, RK_AT_FDCWD, "r/in/up", 0), 0);
+	IS(CALL(unlinkat, RK_AT_FDCWD, "r/root", 0), 0);
+	IS(CALL(unlinkat, RK_AT_FDCWD, "r/in", AT_REMOVEDIR), 0);
+	IS(CALL(unlinkat, RK_AT_FDCWD, "r", AT_REMOVEDIR), 0);
+}
+
+static void pieces(void)
+{
+	int32_t fd = (int32_t)CALL(openat, RK_AT_FDCWD, "p", O_RDWR | O_CREAT,
+				   0600);
+	char one[3], two[8] = "";
+	struct iovec iov[] = { { one, 3 }, { NULL, 0 }, { two, 7 } };
+	struct statx sx;
+
+	IS(CALL(pwrite2, fd, "0123456789", 10, -1, RWF_DSYNC), 10);
+	IS(CALL(pwrite2, fd, "ab", 2, 0, RWF_APPEND), 2);
+	IS(CALL(pread2, fd, two, 4, 8, RWF_HIPRI), 4);
+	OK(!memcmp(two, "89ab", 4));
+	IS(CALL(pread2, fd, two, 4, -1, 0), 2);
+	IS(CALL(pread2, fd, two, 4, 0, 1 << 30), -EOPNOTSUPP);
+	IS(rk_preadv2(c, fd, iov, 3, 1, 0), 10);
+	OK(!memcmp(one, "123", 3) && !memcmp(two, "456789a", 7));
+	IS(rk_pwritev2(c, fd, iov, 3, 0, 0), 10);
+	IS(CALL(lseek, fd, 0, SEEK_SET), 0);
+	IS(rk_readv(c, fd, iov, 3), 10);
+	OK(!memcmp(one, "123", 3) && !memcmp(two, "456789a", 7));
+	IS(rk_writev(c, fd, iov, 3), 10);
+	IS(rk_statx(c, fd, "", AT_EMPTY_PATH, STATX_ALL, &sx), 0);
+	OK(sx.stx_size == 20 && (sx.stx_mask & STATX_BTIME));
+	OK(sx.stx_attributes_mask & STATX_ATTR_IMMUTABLE);
+	IS(CALL(setfl, fd, O_DIRECT), 0);
+	IS(CALL(pread, fd, two, 7, 0), -EINVAL);
+	IS(CALL(pwrite, fd, two, 7, 512), -EINVAL);
+	IS(CALL(setfl, fd, 0), 0);
+	IS(CALL(syncfs, fd), 0);
+	IS(CALL(sync_file_range, fd, 0, 0, SYNC_FILE_RANGE_WAIT_AFTER), 0);
+	IS(CALL(sync_file_range, fd, -1, 0, 0), -EINVAL);
+	IS(CALL(close, fd), 0);
+	IS(CALL(unlinkat, RK_AT_FDCWD, "p", 0), 0);
+}
+
+static void border(void)
+{
+	int32_t fd = (int32_t)CALL(openat, RK_AT_FDCWD, "b", O_RDWR | O_CREAT,
+				   0600);
+	char buf[16] = "";
+	int64_t at = 3;
+	int host[2];
+
+	OK(pipe(host) == 0);
+	IS(write(host[1], "0123456789", 10), 10);
+	IS(rk_receive_from_host(c, fd, NULL, host[0], 10), 10);
+	IS(CALL(lseek, fd, 0, SEEK_CUR), 10);
+	IS(rk_send_to_host(c, host[1], fd, &at, 4), 4);
+	IS(at, 7);
+	IS(rk_send_to_host(c, host[1], fd, &at, 100), 3);
+	IS(read(host[0], buf, sizeof buf), 7);
+	OK(!memcmp(buf, "3456789", 7));
+	IS(rk_send_to_host(c, -1, fd, &at, 100), 0);
+	at = 0;
+	IS(rk_send_to_host(c, -1, fd, &at, 100), -EBADF);
+	close(host[0]);
+	close(host[1]);
+	IS(CALL(close, fd), 0);
+	IS(CALL(unlinkat, RK_AT_FDCWD, "b", 0), 0);
+}
+
+static void handles(void)
+{
+	int32_t fd = (int32_t)CALL(openat, RK_AT_FDCWD, "h", O_RDWR | O_CREAT,
+				   0600), again;
+	int64_t refused = geteuid() == 0 ? -ESTALE : -EPERM;
+	struct rk_file_handle h;
+	struct rk_stat one, two;
+
+	IS(CALL(name_to_handle_at, RK_AT_FDCWD, "h", &h, 0), 0);
+	IS(CALL(name_to_handle_at, RK_AT_FDCWD, "none", &h, 0), -ENOENT);
+	IS(CALL(open_by_handle_at, fd, h.ino, h.generation + 1, O_RDONLY),
+	   refused);
+	again = (int32_t)CALL(open_by_handle_at, fd, h.ino, h.generation,
+			      O_RDONLY);
+	if (geteuid() != 0) {
+		IS(again, -EPERM);
+	} else {
+		IS(CALL(fstat, fd, &one), 0);
+		IS(CALL(fstat, again, &two), 0);
+		IS(one.ino, two.ino);
+		IS(CALL(close, again), 0);
+	}
+	IS(CALL(close, fd), 0);
+	IS(CALL(unlinkat, RK_AT_FDCWD, "h", 0), 0);
+}
+
+static void controls(void)
+{
+	int32_t fd = (int32_t)CALL(openat, RK_AT_FDCWD, "c", O_RDWR | O_CREAT,
+				   0600), high;
+	struct {
+		struct fiemap head;
+		struct fiemap_extent extent[4];
+	} map = { .head = { .fm_length = UINT64_MAX, .fm_extent_count = 4 } };
+	int n = 0, flags = 0;
+	char block[4096] = "x";
+
+	IS(CALL(write, fd, block, sizeof block), sizeof block);
+	IS(CALL(pwrite, fd, block, sizeof block, 1 << 20), sizeof block);
+	IS(CALL(lseek, fd, 96, SEEK_SET), 96);
+	IS(CALL(ioctl, fd, FIONREAD, NULL, 0, &n, sizeof n), 0);
+	IS(n, (1 << 20) + 4096 - 96);
+	IS(CALL(ioctl, fd, FS_IOC_GETFLAGS, NULL, 0, &flags, sizeof flags), 0);
+	flags |= FS_NODUMP_FL;
+	IS(CALL(ioctl, fd, FS_IOC_SETFLAGS, &flags, sizeof flags, NULL, 0), 0);
+	IS(CALL(ioctl, fd, FS_IOC_GETFLAGS, NULL, 0, &n, sizeof n), 0);
+	OK(n & FS_NODUMP_FL);
+	IS(CALL(ioctl, fd, FS_IOC_FIEMAP, &map.head, sizeof map.head, &map,
+		sizeof map), 0);
+	IS(map.head.fm_mapped_extents, 2);
+	IS(map.extent[1].fe_logical, 1 << 20);
+	OK(map.extent[0].fe_physical && !(map.extent[0].fe_flags &
+					  FIEMAP_EXTENT_LAST));
+	OK(map.extent[1].fe_flags & FIEMAP_EXTENT_LAST);
+	IS(CALL(ioctl, fd, 1, NULL, 0, NULL, 0), -ENOTTY);
+	high = (int32_t)CALL(fcntl, fd, F_DUPFD_CLOEXEC, 100);
+	IS(high, 100);
+	IS(CALL(fcntl, high, F_GETFD, 0), FD_CLOEXEC);
+	IS(CALL(fcntl, high, F_SETFD, 0), 0);
+	IS(CALL(fcntl, high, F_GETFD, 0), 0);
+	IS(CALL(fcntl, fd, F_SETLEASE, F_RDLCK), -EINVAL);
+	IS(CALL(close_range, 90, UINT32_MAX, 0), 0);
+	IS(CALL(close, high), -EBADF);
+	IS(CALL(close_range, 5, 4, 0), -EINVAL);
+	IS(CALL(close, fd), 0);
+	IS(CALL(unlinkat, RK_AT_FDCWD, "c", 0), 0);
+}
+
+static volatile sig_atomic_t too_large;
+
+static void on_limit(int signal)
+{
+	(void)signal;
+	too_large++;
+}
+
+static void limits(void)
+{
+	struct rlimit old, small = { .rlim_cur = 1000 };
+	int32_t fd = (int32_t)CALL(openat, RK_AT_FDCWD, "l", O_RDWR | O_CREAT,
+				   0600);
+	char block[800] = "";
+
+	getrlimit(RLIMIT_FSIZE, &old);
+	small.rlim_max = old.rlim_max;
+	signal(SIGXFSZ, on_limit);
+	too_large = 0;
+	setrlimit(RLIMIT_FSIZE, &small);
+	IS(rk_refresh(c), 0);
+	IS(CALL(write, fd, block, sizeof block), 800);
+	IS(CALL(write, fd, block, sizeof block), 200);
+	IS(too_large, 0);
+	IS(CALL(write, fd, block, sizeof block), -EFBIG);
+	IS(too_large, 1);
+	IS(CALL(ftruncate, fd, 1001), -EFBIG);
+	IS(too_large, 2);
+	setrlimit(RLIMIT_FSIZE, &old);
+	IS(rk_refresh(c), 0);
+	IS(CALL(write, fd, block, sizeof block), 800);
+	IS(CALL(rlimit, RLIMIT_NOFILE, 2), 1024);
+	IS(CALL(dup, fd, 0), 1);
+	IS(CALL(dup, fd, 0), -EMFILE);
+	IS(CALL(rlimit, RLIMIT_NOFILE, 1024), 2);
+	IS(CALL(rlimit, 99, 0), -EINVAL);
+	IS(CALL(close_range, 0, UINT32_MAX, 0), 0);
+	IS(CALL(unlinkat, RK_AT_FDCWD, "l", 0), 0);
+}
+
 static void check_coverage(void)
 {
 	for (unsigned op = 1; op < RK_OP_END; op++) {
@@ -269,6 +483,12 @@ static void run(unsigned flags)
 	xattrs();
 	names();
 	descriptors();
+	resolving();
+	pieces();
+	border();
+	handles();
+	controls();
+	limits();
 	IS(CALL(unlinkat, RK_AT_FDCWD, "f", 0), 0);
 	IS(CALL(unlinkat, RK_AT_FDCWD, "copy", 0), 0);
 	IS(CALL(chdir, ".."), 0);

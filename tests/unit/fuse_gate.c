@@ -357,3 +357,25 @@ Test(fuse, init_is_answered)
 	cr_assert_eq(rk__fuse_init(fake.family.fuse_fd[0], false, &flags),
 		     -EPROTO);
 }
+
+Test(fuse, ioctl_hands_over_what_the_caller_has_room_for)
+{
+	struct fuse_ioctl_in in = { .cmd = 77, .in_size = 4, .out_size = 4 };
+	const uint8_t *out = answer.data + sizeof(struct fuse_ioctl_out);
+
+	cr_assert_eq(fake_call(FUSE_IOCTL, 2, &in, sizeof in, "abcd", 4,
+			       &answer), 0);
+	cr_expect_eq(fake_ioctl.cmd, 77u);
+	cr_expect_eq(fake_ioctl.room, 4u);
+	cr_expect_eq(answer.head.len, sizeof answer.head +
+		     sizeof(struct fuse_ioctl_out) + 4);
+	cr_expect(!memcmp(out, "ABCD", 4));
+	in.out_size = 2;
+	cr_assert_eq(fake_call(FUSE_IOCTL, 2, &in, sizeof in, "abcd", 4,
+			       &answer), -EINVAL);
+	/* More than an answer can hold is not believed. */
+	in.out_size = 1 << 20;
+	cr_assert_eq(fake_call(FUSE_IOCTL, 2, &in, sizeof in, "abcd", 4,
+			       &answer), 0);
+	cr_expect_lt(fake_ioctl.room, RK_FUSE_OUT_SMALL + 1u);
+}

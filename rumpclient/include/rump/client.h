@@ -17,6 +17,10 @@
  * all, and has channels of its own when fork() returns. Children made without
  * the C library's fork (raw clone, vfork) must not use a client of the parent.
  *
+ * Limits. RLIMIT_NOFILE and RLIMIT_FSIZE count from the attach or rk_refresh on;
+ * a write beyond the latter raises SIGXFSZ and returns -EFBIG (a submitted one
+ * raises nothing).
+ *
  * Signals. A handler that runs while flock or setlkw waits, or an fsync, ends
  * it with -EINTR. No other call is interrupted, and none at all of a client
  * that uses the socket (RK_ATTACH_SOCKET) or that stands in a ring.
@@ -26,6 +30,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 #include "views.h"
 
 struct rk_client;
@@ -103,5 +108,48 @@ int rk_kick(struct rk_client *client);
  */
 int rk_complete(struct rk_client *client, struct rk_completion *ret,
 		unsigned max, unsigned min);
+
+struct statx;
+
+/*
+ * Gathers: readv(2) and its like as one op, and so atomic, up to RK_IO_MAX bytes
+ * (RK_MESSAGE_MAX / 2 on a socket); longer ones are done in pieces, as read and
+ * write are. offset -1: the descriptor's own. flags: RWF_HIPRI, RWF_DSYNC,
+ * RWF_SYNC, RWF_NOWAIT, RWF_APPEND, RWF_NOAPPEND.
+ */
+int64_t rk_readv(struct rk_client *client, int32_t fd, const struct iovec *iov,
+		 int n);
+int64_t rk_writev(struct rk_client *client, int32_t fd,
+		  const struct iovec *iov, int n);
+int64_t rk_preadv2(struct rk_client *client, int32_t fd,
+		   const struct iovec *iov, int n, int64_t offset,
+		   uint32_t flags);
+int64_t rk_pwritev2(struct rk_client *client, int32_t fd,
+		    const struct iovec *iov, int n, int64_t offset,
+		    uint32_t flags);
+
+/* statx(2): all that a driver tells, stx_mnt_id the number of the mount. */
+int rk_statx(struct rk_client *client, int32_t dirfd, const char *path,
+	     uint32_t flags, uint32_t mask, struct statx *ret);
+
+/*
+ * sendfile(2) across the border, in either direction: `host` is a descriptor of
+ * this process, fd one of the server; as with splice(2), either may be a pipe or
+ * a socket on the host's side. *offset, or with NULL the descriptor's own
+ * offset, is that of fd, and moves on by what is returned. What was read from a
+ * host's pipe when the write fails is lost. -EINTR: a signal came before
+ * anything was moved.
+ */
+int64_t rk_send_to_host(struct rk_client *client, int host, int32_t fd,
+			int64_t *offset, uint64_t count);
+int64_t rk_receive_from_host(struct rk_client *client, int32_t fd,
+			     int64_t *offset, int host, uint64_t count);
+
+/*
+ * After setuid(2), setgroups(2) or setrlimit(2): tells the server what the
+ * kernel says of this process now. Holds for all its threads. -EBUSY: the
+ * calling thread has requests in its ring.
+ */
+int rk_refresh(struct rk_client *client);
 
 #endif
