@@ -29,7 +29,9 @@ enum {
 struct rk__vnode {
 	uint64_t ino;
 	uint32_t mount;
-	uint32_t reserved;
+	/* The kernel came to know it while nobody else was there, and may have
+	 * kept what a directory lists. */
+	bool early;
 	uint64_t lookups;		/* references the kernel holds (FUSE) */
 	uint32_t opens;			/* ofds and cwds */
 	uint32_t locks;			/* first lock of this file */

@@ -33,6 +33,8 @@ static struct rk__proc *take(void)
 			return &rk__core->proc[i];
 	if (i == RK_PROCS_MAX)
 		return NULL;
+	if (i == 0 && rk__watcher)
+		rk__watcher->shared();
 	RK_NOTE(&rk__core->proc_brk);
 	rk__core->proc_brk = i + 1;
 	return &rk__core->proc[i];

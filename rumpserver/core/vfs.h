@@ -97,8 +97,13 @@ int rk__vfs_access(const struct rk__cred *c, const struct rk_stat *st,
 
 /* One that tells those who cache what files hold. */
 struct rk__watcher {
+	/* From now on others than the kernel change things: what it was told
+	 * it must not believe any more. */
+	void (*shared)(void);
 	/* These bytes of a file are not what they were; len 0: to the end. */
 	void (*data_changed)(struct rk__node n, uint64_t off, uint64_t len);
+	/* A directory has a name more or less. */
+	void (*names_changed)(struct rk__node dir);
 	/* Everybody knows of all changes so far. If not: whoever is asked sees
 	 * to it, and wakes the loop when it is so. */
 	bool (*settled)(void);

@@ -120,6 +120,15 @@ static int may_add(const struct rk__cred *c, struct rk__node dir,
 	return removed(dir) ? -ENOENT : 0;
 }
 
+/* From now on the name stands for this, or for nothing (0). */
+static void change_name(struct rk__node dir, const char *name, size_t len,
+			uint64_t ino)
+{
+	rk__name_enter(dir, name, len, ino);
+	if (rk__watcher)
+		rk__watcher->names_changed(dir);
+}
+
 static uint32_t group_of_new(const struct rk__cred *c,
 			     const struct rk_stat *dir, struct rk_new *n)
 {
@@ -179,7 +188,7 @@ int rk__vfs_create(const struct rk__cred *c, struct rk__node dir,
 	if (r < 0)
 		return r;
 	ret->dev = rk__mount_dev(dir.mount);
-	rk__name_enter(dir, name, len, ret->ino);
+	change_name(dir, name, len, ret->ino);
 	return 0;
 }
 
@@ -257,7 +266,7 @@ int rk__vfs_link(const struct rk__cred *c, struct rk__node n,
 	if (st.nlink == 0)
 		has_name_now(n);
 	ret->dev = rk__mount_dev(dir.mount);
-	rk__name_enter(dir, name, len, n.ino);
+	change_name(dir, name, len, n.ino);
 	return 0;
 }
 
@@ -313,7 +322,7 @@ int rk__vfs_unlink(const struct rk__cred *c, struct rk__node dir,
 				  directory, &st) : -EROFS;
 	if (r < 0)
 		return r;
-	rk__name_enter(dir, name, len, 0);
+	change_name(dir, name, len, 0);
 	return lost_name(dir.mount, &st);
 }
 
@@ -486,9 +495,9 @@ int rk__vfs_rename(const struct rk__cred *c, struct rk__node dir,
 		r = own_whiteout(&m, name, len);
 	if (r < 0)
 		return r;
-	rk__name_enter(dir, name, len,
-		       flags & RENAME_EXCHANGE ? m.to.ino : m.whiteout);
-	rk__name_enter(newdir, newname, newlen, m.from.ino);
+	change_name(dir, name, len,
+		    flags & RENAME_EXCHANGE ? m.to.ino : m.whiteout);
+	change_name(newdir, newname, newlen, m.from.ino);
 	if (flags & RENAME_EXCHANGE || !victim.ino)
 		return 0;
 	return lost_name(dir.mount, &victim);

@@ -160,6 +160,10 @@ void rk__vnode_hold_lookup(uint32_t index)
 	assert(v);
 	RK_NOTE(&v->lookups);
 	v->lookups++;
+	if (!v->early && !rk__core->proc_brk) {
+		RK_NOTE(&v->early);
+		v->early = true;
+	}
 }
 
 void rk__vnode_hold_open(uint32_t index)

@@ -19,8 +19,9 @@
 
 #define RK_FUSE_MAX_WRITE	(128u << 10)
 /* Seconds that the kernel may answer from its own memory, as long as nobody
- * but it changes anything. */
-#define RK_FUSE_VALID_S		1
+ * but it changes anything; and where it cannot be told to forget all names. */
+#define RK_FUSE_VALID_S		86400
+#define RK_FUSE_VALID_BLIND_S	1
 
 enum {
 	/* One of them is left free, so that what a successor is sent again
@@ -109,7 +110,7 @@ enum rk__fuse_taken {
 
 /* Seconds that the kernel may believe what it is told of names and attributes:
  * none from when the first client of the library came. */
-uint32_t rk__fuse_valid(void);
+uint32_t rk__fuse_valid(const struct rk__fuse *f);
 
 struct rk__fuse *rk__fuse_of(uint32_t mount);
 /* Slot i, made ready at its first use: most are never touched. */
@@ -199,7 +200,10 @@ RK_FUSE_CALLS(RK_FUSE_DECLARE)
 
 #define RK_FUSE_MINOR		45
 #define RK_FUSE_HAS_RESEND	(1ull << 39)
+/* Not of the kernel's flags: it knows FUSE_NOTIFY_INC_EPOCH (Linux 6.16). */
+#define RK_FUSE_HAS_EPOCH	(1ull << 63)
 #define RK_FUSE_NOTIFY_RESEND	7
+#define RK_FUSE_NOTIFY_EPOCH	8
 #define RK_FUSE_UNIQUE_RESEND	(1ull << 63)
 #define RK_FUSE_TMPFILE		51
 #define RK_FUSE_STATX		52

@@ -38,7 +38,10 @@ int rk__fuse_opendir(struct rk__fuse_call *c)
 {
 	struct fuse_open_out *out = c->out;
 
-	*out = (struct fuse_open_out){ 0 };
+	*out = (struct fuse_open_out){
+		.open_flags = rk__core->proc_brk ? 0 :
+			FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE,
+	};
 	return sizeof *out;
 }
 

@@ -47,6 +47,17 @@ static int read_init(int fd, struct init_request *q)
 	return 0;
 }
 
+/* Telling it of a new epoch does nothing now, but shows whether it can. */
+static bool knows_epochs(int fd)
+{
+	const struct fuse_out_header m = {
+		.len = sizeof m,
+		.error = RK_FUSE_NOTIFY_EPOCH,
+	};
+
+	return write(fd, &m, sizeof m) == sizeof m;
+}
+
 int rk__fuse_init(int fd, bool writeback, uint64_t *ret_flags)
 {
 	struct {
@@ -82,6 +93,6 @@ int rk__fuse_init(int fd, bool writeback, uint64_t *ret_flags)
 	};
 	if (write(fd, &a, sizeof a) != sizeof a)
 		return -errno;
-	*ret_flags = flags;
+	*ret_flags = flags | (knows_epochs(fd) ? RK_FUSE_HAS_EPOCH : 0);
 	return 0;
 }

@@ -31,7 +31,9 @@ static int give_attr(struct rk__fuse_call *c, const struct rk_stat *st)
 {
 	struct fuse_attr_out *out = c->out;
 
-	*out = (struct fuse_attr_out){ .attr_valid = rk__fuse_valid() };
+	*out = (struct fuse_attr_out){ 
+		.attr_valid = rk__fuse_valid(c->slot->fuse),
+	};
 	rk__fuse_attr(st, &out->attr);
 	return sizeof *out;
 }
@@ -62,7 +64,7 @@ int rk__fuse_statx(struct rk__fuse_call *c)
 	if (r < 0)
 		return r;
 	*out = (struct rk__fuse_statx_out){
-		.attr_valid = rk__fuse_valid(),
+		.attr_valid = rk__fuse_valid(c->slot->fuse),
 		.stat = {
 			.mask = STATX_BASIC_STATS | STATX_BTIME,
 			.blksize = st.blksize,
@@ -220,7 +222,7 @@ int rk__fuse_lookup(struct rk__fuse_call *c)
 
 	if (r == -ENOENT) {
 		*out = (struct fuse_entry_out){
-			.entry_valid = rk__fuse_valid(),
+			.entry_valid = rk__fuse_valid(c->slot->fuse),
 		};
 		return sizeof *out;
 	}

@@ -111,9 +111,12 @@ uint64_t rk__fuse_nodeid(uint32_t vnode)
 	return swap_root(v->mount, v->ino);
 }
 
-uint32_t rk__fuse_valid(void)
+uint32_t rk__fuse_valid(const struct rk__fuse *f)
 {
-	return rk__core->proc_brk == 0 ? RK_FUSE_VALID_S : 0;
+	if (rk__core->proc_brk)
+		return 0;
+	return f->flags & RK_FUSE_HAS_EPOCH ? RK_FUSE_VALID_S :
+					      RK_FUSE_VALID_BLIND_S;
 }
 
 void rk__fuse_attr(const struct rk_stat *st, struct fuse_attr *a)
@@ -148,8 +151,8 @@ int rk__fuse_enter(struct rk__fuse_call *c, const struct rk_stat *st,
 	*e = (struct fuse_entry_out){
 		.nodeid = rk__fuse_nodeid(index),
 		.generation = st->generation,
-		.entry_valid = rk__fuse_valid(),
-		.attr_valid = rk__fuse_valid(),
+		.entry_valid = rk__fuse_valid(c->slot->fuse),
+		.attr_valid = rk__fuse_valid(c->slot->fuse),
 	};
 	rk__fuse_attr(st, &e->attr);
 	if (e->nodeid != FUSE_ROOT_ID)

@@ -75,29 +75,75 @@ static bool has_room(struct rk__notices *n, uint64_t put)
 	return false;
 }
 
+static void put_notice(struct rk__fuse *f, struct rk__notice one)
+{
+	struct rk__notices *n = rk__notices_at(f->inbox);
+	uint64_t put = atomic_load(&n->put);
+
+	if (!has_room(n, put))
+		return;
+	n->ring[put % RK_NOTICES] = one;
+	atomic_store_explicit(&n->put, put + 1, memory_order_release);
+}
+
 static void data_changed(struct rk__node node, uint64_t off, uint64_t len)
 {
 	struct rk__fuse *f = rk__fuse_of(node.mount);
 	uint32_t v = own || !f->live ? 0 : rk__vnode_find(node);
-	struct rk__notices *n;
-	uint64_t put;
 
-	if (!v || !rk__vnode(v)->lookups)
-		return;
-	n = rk__notices_at(f->inbox);
-	put = atomic_load(&n->put);
-	if (!has_room(n, put))
-		return;
-	n->ring[put % RK_NOTICES] = (struct rk__notice){
-		.nodeid = rk__fuse_nodeid(v), .off = off, .len = len,
-	};
-	atomic_store_explicit(&n->put, put + 1, memory_order_release);
+	if (v && rk__vnode(v)->lookups)
+		put_notice(f, (struct rk__notice){
+			.nodeid = rk__fuse_nodeid(v), .off = off, .len = len,
+		});
+}
+
+static void names_changed(struct rk__node dir)
+{
+	struct rk__fuse *f = rk__fuse_of(dir.mount);
+	uint32_t v = own || !f->live ? 0 : rk__vnode_find(dir);
+
+	if (v && (rk__vnode(v)->early ||
+		  v == rk__core->mount[dir.mount].root_vnode))
+		put_notice(f, (struct rk__notice){
+			.nodeid = rk__fuse_nodeid(v),
+		});
+}
+
+/* Names of a mount all at once, attributes file by file. */
+static void shared(void)
+{
+	for (uint32_t i = 0; i < RK_MOUNTS_MAX; i++) {
+		struct rk__fuse *f = rk__fuse_of(i);
+
+		if (f->live && (f->flags & RK_FUSE_HAS_EPOCH)) {
+			put_notice(f, (struct rk__notice){
+				.nodeid = RK_NOTICE_ALL_NAMES,
+			});
+			put_notice(f, (struct rk__notice){
+				.nodeid = FUSE_ROOT_ID,
+				.off = RK_NOTICE_ATTRIBUTES,
+			});
+		}
+	}
+	for (uint32_t v = 1; v < rk__core->vnode_brk; v++) {
+		const struct rk__vnode *node = rk__vnode(v);
+		struct rk__fuse *f = node ? rk__fuse_of(node->mount) : NULL;
+
+		if (f && node->lookups && f->live &&
+		    (f->flags & RK_FUSE_HAS_EPOCH))
+			put_notice(f, (struct rk__notice){
+				.nodeid = rk__fuse_nodeid(v),
+				.off = RK_NOTICE_ATTRIBUTES,
+			});
+	}
 }
 
 void rk__notice_start(void)
 {
 	static const struct rk__watcher watcher = {
+		.shared = shared,
 		.data_changed = data_changed,
+		.names_changed = names_changed,
 		.settled = settled,
 	};
 

@@ -20,6 +20,9 @@
 
 enum { RK_NOTICES = 256 };		/* a power of two */
 
+#define RK_NOTICE_ALL_NAMES	0		/* in place of a nodeid */
+#define RK_NOTICE_ATTRIBUTES	UINT64_MAX	/* in place of an offset */
+
 struct rk__notice {
 	uint64_t nodeid;
 	uint64_t off, len;		/* bytes; len 0: to the end */

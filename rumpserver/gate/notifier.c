@@ -56,7 +56,11 @@ static void tell(int fd, const struct rk__notice *n)
 		},
 	};
 
-	(void)!write(fd, &m, sizeof m);
+	if (n->nodeid == RK_NOTICE_ALL_NAMES)
+		m.head = (struct fuse_out_header){
+			.len = sizeof m.head, .error = RK_FUSE_NOTIFY_EPOCH,
+		};
+	(void)!write(fd, &m, m.head.len);
 }
 
 static void sleep_until_rung(struct rk__notices *n)

@@ -6,15 +6,18 @@
  *
  *	system-coherence DIR [ROUNDS], with $RUMP_SOCKET; DIR is the mount
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <rump/client.h>
@@ -86,6 +89,88 @@ static void names(unsigned i)
 	must(mkdir(other, 0755) == 0 && rmdir(other) == 0, "mkdir", i);
 }
 
+/*
+ * What the kernel was told while nobody else was there it believes for long:
+ * names, names of nothing, attributes, by path and by descriptor. The first
+ * client of the library takes that away.
+ */
+enum { EARLY = 400 };
+
+static int early_fd[EARLY];
+static DIR *early_dir;
+
+static const char *early(const char *dir, const char *kind, unsigned i)
+{
+	static char path[4096];
+
+	snprintf(path, sizeof path, "%s/%s-%u", dir, kind, i);
+	return path;
+}
+
+static bool early_lists(const char *name)
+{
+	bool found = false;
+	struct dirent *e;
+
+	rewinddir(early_dir);
+	while ((e = readdir(early_dir)))
+		found |= strcmp(e->d_name, name) == 0;
+	return found;
+}
+
+static void before_the_first(const char *dir)
+{
+	struct stat st;
+
+	early_dir = opendir(dir);
+	must(early_dir && !early_lists("none-0") && !early_lists("none-0"),
+	     "early directory", 0);
+
+	for (unsigned i = 0; i < EARLY; i++) {
+		early_fd[i] = open(early(dir, "early", i), O_RDWR | O_CREAT,
+				   0600);
+		must(early_fd[i] >= 0 && fstat(early_fd[i], &st) == 0 &&
+		     stat(early(dir, "none", i), &st) < 0, "early", i);
+	}
+}
+
+static void after_the_first(const char *dir, bool epochs)
+{
+	struct stat st;
+
+	/* A kernel that cannot be told may believe it for a second. */
+	if (!epochs)
+		usleep(1100000);
+	for (unsigned i = 0; i < EARLY; i++) {
+		must(rk_fchmodat(client, RK_AT_FDCWD, early(dir, "early", i),
+				 0640, 0) == 0, "chmod", i);
+		must(fstat(early_fd[i], &st) == 0 &&
+		     (st.st_mode & 0777) == 0640, "early attributes", i);
+		must(rk_mknodat(client, RK_AT_FDCWD, early(dir, "none", i),
+				S_IFREG | 0600, 0) == 0, "mknod", i);
+		must(stat(early(dir, "none", i), &st) == 0, "early none", i);
+		must(early_lists(strrchr(early(dir, "none", i), '/') + 1),
+		     "early list", i);
+		must(rk_unlinkat(client, RK_AT_FDCWD, early(dir, "early", i),
+				 0) == 0, "unlink", i);
+		must(stat(early(dir, "early", i), &st) < 0 &&
+		     fstat(early_fd[i], &st) == 0 && st.st_nlink == 0,
+		     "early name", i);
+		close(early_fd[i]);
+	}
+	closedir(early_dir);
+}
+
+static bool kernel_knows_epochs(void)
+{
+	unsigned major = 0, minor = 0;
+	struct utsname u;
+
+	return uname(&u) == 0 &&
+	       sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 16));
+}
+
 /* Reads all the time, from the server. */
 static pid_t start_reader(void)
 {
@@ -122,10 +207,10 @@ int main(int argc, char **argv)
 	must(mount_fd >= 0 && ftruncate(mount_fd, PAGES * PAGE) == 0, "make", 0);
 	map = mmap(NULL, PAGES * PAGE, PROT_READ, MAP_SHARED, mount_fd, 0);
 	must(map != MAP_FAILED, "map", 0);
+	before_the_first(argv[1]);
 	must(rk_socket_path(NULL, socket, sizeof socket) == 0 &&
 	     rk_attach(socket, 0, &client) == 0, "attach", 0);
-	/* What the kernel was told before may be believed for a second. */
-	usleep(1100000);
+	after_the_first(argv[1], kernel_knows_epochs());
 	fd = rk_openat(client, RK_AT_FDCWD, file, O_RDWR, 0);
 	must(fd >= 0, "library open", 0);
 	reader = start_reader();

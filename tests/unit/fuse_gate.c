@@ -41,7 +41,7 @@ Test(fuse, negative_lookup_is_cached)
 	cr_assert_eq(fake_call(FUSE_LOOKUP, FUSE_ROOT_ID, NULL, 0, "none", 5,
 			       &answer), 0);
 	cr_assert_eq(e->nodeid, 0);
-	cr_assert_eq(e->entry_valid, RK_FUSE_VALID_S);
+	cr_assert_eq(e->entry_valid, RK_FUSE_VALID_BLIND_S);
 }
 
 Test(fuse, forgets_go_with_the_next_commit)
@@ -349,7 +349,7 @@ Test(fuse, init_is_answered)
 	cr_assert_eq(rk__fuse_init(fake.family.fuse_fd[0], false, &flags), 0);
 	cr_assert(fake_receive(&answer));
 	cr_assert_eq(flags, FUSE_INIT_EXT | FUSE_POSIX_LOCKS |
-		     RK_FUSE_HAS_RESEND);
+		     RK_FUSE_HAS_RESEND | RK_FUSE_HAS_EPOCH);
 	cr_assert_eq(out->minor, RK_FUSE_MINOR);
 	cr_assert_eq(out->max_write, RK_FUSE_MAX_WRITE);
 	in.minor = 12;

@@ -80,6 +80,7 @@ void row_commit(void);
 void row_uncached(const char *mount, const char *fuse2fs, const char *kind);
 void row_survival(const char *mount, const char *fragile);
 void row_many(const char *mount, const char *native, const char *fuse2fs);
+void row_hot(const char *mount, const char *native);
 void row_kill(const char *name, unsigned clients, unsigned files);
 void row_kill_mount(const char *mount);
 /* Kills servers and takes the time until ask() has an answer. */

@@ -66,6 +66,8 @@ static void run_row(int n, char **a)
 		row_survival(a[1], a[2]);
 	else if (!strcmp(a[0], "many") && n == 4)
 		row_many(a[1], a[2], a[3]);
+	else if (!strcmp(a[0], "hot") && n == 3)
+		row_hot(a[1], a[2]);
 	else if (!strcmp(a[0], "kill_mount") && n == 2)
 		row_kill_mount(a[1]);
 	else if (!strcmp(a[0], "kill") && n == 4)

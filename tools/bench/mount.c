@@ -3,6 +3,7 @@
  * kernel does not cache, directories of ten thousand files, the same with and
  * without survival, and the time from a kill to the next answer.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -209,6 +210,78 @@ void row_many(const char *mount, const char *native, const char *fuse2fs)
 			     "caller on core 0");
 		print_values("many_unlink", name[s], removed[s], rounds, "ns",
 			     "caller on core 0");
+	}
+}
+
+/* --- what the kernel answers by itself ---------------------------------------- */
+
+static int run_hot_stat(void *arg, unsigned n)
+{
+	struct target *t = arg;
+	struct stat st;
+
+	for (; n > 0; n--)
+		if (stat(t->path, &st) < 0)
+			return -errno;
+	return 0;
+}
+
+/* As `ls -l` does: every name of the directory, and what it is. */
+static int run_list(void *arg, unsigned n)
+{
+	struct target *t = arg;
+	unsigned files = 0;
+
+	for (; n > 0; n--) {
+		DIR *d = opendir(t->path);
+		struct dirent *e;
+		struct stat st;
+
+		if (!d)
+			return -errno;
+		while ((e = readdir(d)))
+			if (fstatat(dirfd(d), e->d_name, &st,
+				    AT_SYMLINK_NOFOLLOW) < 0)
+				return -errno;
+			else
+				files++;
+		closedir(d);
+	}
+	return files ? 0 : -ENOENT;
+}
+
+void row_hot(const char *mount, const char *native)
+{
+	static struct target t[2] = {
+		{ .name = "native" }, { .name = "rump" },
+	};
+	const char *dir[] = { native, mount };
+	struct side side[2];
+	unsigned n = bench.quick ? 100 : MANY;
+
+	place(0, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(t[i].path, sizeof(t[i].path), "%s/many", dir[i]);
+		must(mkdir(t[i].path, 0755), t[i].path);
+		must(make_many(dir[i], n), t[i].path);
+		side[i] = (struct side){
+			.name = t[i].name, .run = run_list, .arg = &t[i],
+			.n = bench.quick ? 2 : 20,
+			.note = "names and attributes of 10,000 files; core 0",
+		};
+	}
+	compare("hot_list", side, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(t[i].path, sizeof(t[i].path), "%s/many/7", dir[i]);
+		side[i].run = run_hot_stat;
+		side[i].n = bench.quick ? 1000 : 200000;
+		side[i].note = "caller on core 0";
+	}
+	compare("hot_stat", side, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(t[i].path, sizeof(t[i].path), "%s/many", dir[i]);
+		must(remove_many(dir[i], n), t[i].path);
+		must(rmdir(t[i].path), t[i].path);
 	}
 }
 

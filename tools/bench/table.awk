@@ -84,6 +84,8 @@ END {
 	ratio("  / native", "many_create", "native", "")
 	ratio("unlink, 10,000 files / fuse2fs", "many_unlink", "fuse2fs", 0.15)
 	ratio("  / native", "many_unlink", "native", "")
+	ratio("hot stat, mount / native", "hot_stat", "native", 1.2)
+	ratio("10,000 hot names and attributes / native", "hot_list", "native", 1.5)
 	ratio("stat / the same without survival", "survival_stat", "fragile", 1.15)
 	ratio("4 KiB direct pread / without survival", "survival_read", "fragile", 1.15)
 	ratio("4 KiB overwrite / without survival", "survival_write", "fragile", "")
