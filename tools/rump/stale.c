@@ -4,6 +4,7 @@
  * every look at it ends with "transport endpoint is not connected".
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,14 +19,16 @@ struct stale {
 	struct rk__mounted found;
 };
 
-/* A family that dies just now answers first that it was cut off. */
+/* A family that dies just now answers first that it was cut off; what the
+ * kernel remembers of the directory is no answer. */
 static bool is_dead(const char *dir)
 {
-	struct stat st;
+	struct statx st;
 
 	for (int i = 0; i < 2; i++)
-		if (stat(dir, &st) == 0 || (errno != ENOTCONN &&
-					    errno != ECONNABORTED))
+		if (statx(AT_FDCWD, dir, AT_STATX_FORCE_SYNC, STATX_TYPE,
+			  &st) == 0 ||
+		    (errno != ENOTCONN && errno != ECONNABORTED))
 			return false;
 	return true;
 }
