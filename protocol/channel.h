@@ -104,6 +104,11 @@ enum rk_hello_kind {
 	RK_HELLO_FORK,		/* a child that inherits the descriptors of `token` */
 	RK_HELLO_STATUS,	/* tools: one rk_status back, then close */
 	RK_HELLO_STOP,		/* tools: flush, stop, answer, close */
+	RK_HELLO_STOP_UNUSED,	/* the same, unless programs use it */
+	RK_HELLO_USE,		/* tools: rk_status, and with it the namespaces
+				 * (user, mount) that its mounts are in, if it
+				 * shares them; a program uses them until this
+				 * connection ends */
 };
 
 #define RK_HELLO_MAGIC 0x6c686b72u
@@ -120,15 +125,26 @@ struct rk_welcome {
 	uint64_t token;
 };
 
-/* Answer to RK_HELLO_STATUS and RK_HELLO_STOP. Fixed size, NUL-terminated. */
+/* Who sees the mounts of a server. */
+enum rk_audience {
+	RK_AUDIENCE_PROGRAM,		/* the program that it was started for */
+	RK_AUDIENCE_HOST,
+	RK_AUDIENCE_SHARED,		/* programs that ask for it */
+};
+
+/* Answer to tools. Fixed size, NUL-terminated. */
 struct rk_status {
-	int32_t error;			/* of RK_HELLO_STOP: 0, or why not */
+	int32_t error;			/* 0, or why it was not done */
 	uint32_t supervisor, server, standby, zygote, keeper;	/* pids */
 	uint32_t holder;		/* 0: none */
-	uint32_t restarts, clients, reserved;
+	uint32_t restarts, clients;	/* processes that use the library */
+	uint32_t programs;		/* RK_HELLO_USE */
+	uint32_t audience, n_mounts;
 	uint64_t started_s;		/* CLOCK_REALTIME */
+	/* random kills that were asked for, and what came of them */
+	uint64_t kills, recovered, quarantined, p50_ns, p99_ns, max_ns;
 	char name[64];
-	char mounts[1024];		/* "PATH=DRIVER:SOURCE\n" each */
+	char mounts[8192];		/* "PATH=DRIVER:SOURCE\n" each */
 	char message[256];
 };
 

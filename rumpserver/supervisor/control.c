@@ -275,12 +275,38 @@ static uint32_t count_processes(const struct rk__supervisor *s)
 	return n;
 }
 
+static uint32_t count_programs(const struct rk__supervisor *s)
+{
+	uint32_t n = 0;
+
+	for (struct rk__client *c = s->control.clients; c; c = c->next)
+		n += c->kind == RK_HELLO_USE;
+	return n;
+}
+
+static void fill_kills(const struct rk__supervisor *s, struct rk_status *ret)
+{
+	struct rk__summary summary;
+
+	rk__supervisor_summary(s, &summary);
+	ret->kills = summary.kills;
+	ret->recovered = summary.recovered;
+	ret->quarantined = summary.quarantined;
+	ret->p50_ns = summary.p50_ns;
+	ret->p99_ns = summary.p99_ns;
+	ret->max_ns = summary.max_ns;
+}
+
 static void fill_status(const struct rk__supervisor *s, struct rk_status *ret)
 {
 	const char *name = strrchr(s->control.path, '/');
 	size_t len, used = 0;
 
 	memset(ret, 0, sizeof *ret);
+	fill_kills(s, ret);
+	ret->programs = count_programs(s);
+	ret->audience = s->config.audience;
+	ret->n_mounts = s->config.n_mounts;
 	ret->supervisor = getpid();
 	ret->server = s->active ? pid_of(s->active->child) : 0;
 	ret->standby = s->standby ? pid_of(s->standby->child) : 0;
@@ -332,15 +358,45 @@ void rk__control_answer_stop(struct rk__supervisor *s, int error,
 	}
 }
 
-static void asked_to_stop(struct rk__client *c)
+static bool may_rule(struct rk__client *c, const char *sentence)
 {
-	if (c->attach.uid != geteuid() && c->attach.uid != 0) {
-		answer_status(c, -EPERM,
-			      "only its owner and root may stop a server");
+	if (c->attach.uid == geteuid() || c->attach.uid == 0)
+		return true;
+	answer_status(c, -EPERM, sentence);
+	return false;
+}
+
+static void asked_to_stop(struct rk__client *c, bool unused)
+{
+	const struct rk__supervisor *s = c->sup;
+
+	if (!may_rule(c, "only its owner and root may stop a server"))
+		return;
+	if (unused && count_programs(s) + count_processes(s)) {
+		answer_status(c, -EBUSY, NULL);
 		return;
 	}
 	c->wants_stop = true;
 	rk__supervisor_begin_stop(c->sup, false);
+}
+
+/* Its connection stays, and is counted. */
+static void asked_to_share(struct rk__client *c)
+{
+	struct rk__supervisor *s = c->sup;
+	struct rk_status status;
+
+	if (!may_rule(c, "only its owner and root may use a server"))
+		return;
+	if (s->stage != RK_STAGE_SERVING) {
+		answer_status(c, -ESHUTDOWN, "it is being stopped");
+		return;
+	}
+	c->kind = RK_HELLO_USE;
+	fill_status(s, &status);
+	if (rk__message_send(c->conn, &status, sizeof status, s->namespace,
+			     s->namespace[1] >= 0 ? 2 : 0) < 0)
+		drop(c);
 }
 
 /* --- connections ----------------------------------------------------------- */
@@ -381,7 +437,11 @@ static void greet(struct rk__client *c, const struct rk_hello *h)
 		answer_status(c, 0, NULL);
 		break;
 	case RK_HELLO_STOP:
-		asked_to_stop(c);
+	case RK_HELLO_STOP_UNUSED:
+		asked_to_stop(c, h->kind == RK_HELLO_STOP_UNUSED);
+		break;
+	case RK_HELLO_USE:
+		asked_to_share(c);
 		break;
 	case RK_HELLO_ATTACH:
 	case RK_HELLO_THREAD:

@@ -143,6 +143,7 @@ struct rk__supervisor {
 	int fuse_fd[RK_MOUNTS_MAX];
 	uint64_t fuse_flags[RK_MOUNTS_MAX];
 	int holder;			/* tells it what to keep; -1: none */
+	int namespace[2];		/* user, mount: to share; -1: none */
 
 	unsigned n_children;		/* not reaped yet */
 	struct rk__server *active, *standby;

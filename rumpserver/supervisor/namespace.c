@@ -30,12 +30,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "namespace.h"
+#include "recovery/family.h"
 
 #define OLD_ROOT ".rump-old-root"
 
 /* The tmpfs that stand for directories of the host. */
 struct replaced {
-	dev_t dev[RK_MOUNTS_MAX];
+	dev_t dev[RK_POINTS_MAX];
 	unsigned n;
 };
 
@@ -81,7 +82,7 @@ static int map_ids(uid_t uid, gid_t gid)
 	return write_file("/proc/self/gid_map", map);
 }
 
-static int unshare_all(char *error)
+static int unshare_view(char *error)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
@@ -357,14 +358,14 @@ static int ensure_point(struct replaced *all, const char *path, char *error)
 }
 
 /* The inner one would have to be looked up in a mount that nobody serves. */
-static int check_nesting(const struct rk__config *c, char *error)
+static int check_nesting(const struct rk__points *points, char *error)
 {
-	for (uint32_t i = 0; i < c->n_mounts; i++) {
-		const char *outer = c->mount[i].path;
+	for (unsigned i = 0; i < points->n; i++) {
+		const char *outer = points->path[i];
 		size_t len = strlen(outer);
 
-		for (uint32_t j = 0; j < c->n_mounts; j++) {
-			const char *inner = c->mount[j].path;
+		for (unsigned j = 0; j < points->n; j++) {
+			const char *inner = points->path[j];
 
 			if (i != j && !strncmp(inner, outer, len) &&
 			    (inner[len] == '/' || outer[len - 1] == '/'))
@@ -376,26 +377,41 @@ static int check_nesting(const struct rk__config *c, char *error)
 	return 0;
 }
 
-int rk__namespace_enter(const struct rk__config *c, char *error)
+int rk__namespace_unshare(char *error)
+{
+	int r = unshare_view(error);
+
+	if (r == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		r = fail(error, -errno, "cannot make mounts private: %s",
+			 strerror(errno));
+	return r;
+}
+
+int rk__namespace_enter(const struct rk__points *points, char *error)
 {
 	struct replaced all = { .n = 0 };
 	char cwd[PATH_MAX];
 	bool has_cwd = getcwd(cwd, sizeof cwd) && cwd[0] == '/';
-	int r = check_nesting(c, error);
+	int r = check_nesting(points, error);
 
 	if (r == 0)
-		r = unshare_all(error);
-	if (r < 0)
-		return r;
-	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return fail(error, -errno, "cannot make mounts private: %s",
-			    strerror(errno));
-	for (uint32_t i = 0; i < c->n_mounts && r == 0; i++)
-		r = ensure_point(&all, c->mount[i].path, error);
+		r = rk__namespace_unshare(error);
+	for (unsigned i = 0; i < points->n && r == 0; i++)
+		r = ensure_point(&all, points->path[i], error);
 	if (r < 0)
 		return r;
 	if (has_cwd && chdir(cwd) < 0)
 		return fail(error, -errno, "cannot return to %s: %s", cwd,
 			    strerror(errno));
 	return 0;
+}
+
+int rk__namespace_pivot(const char *dir, char *error)
+{
+	/* The old root comes to hang upon the new one. */
+	if (chdir(dir) == 0 && syscall(SYS_pivot_root, ".", ".") == 0 &&
+	    umount2(".", MNT_DETACH) == 0 && chdir("/") == 0)
+		return 0;
+	return fail(error, -errno, "cannot change the root: %s",
+		    strerror(errno));
 }

@@ -231,7 +231,7 @@ int rk__spec_add(struct rk__config *c, const char *text, char *error)
 	const char *equals = strchr(text, '=');
 	struct rk__mount_spec *m;
 	char path[sizeof m->path];
-	int e;
+	int e = 0;
 
 	if (!equals)
 		return refuse(error, "'%.100s' has no '='; write " FORM
@@ -242,7 +242,11 @@ int rk__spec_add(struct rk__config *c, const char *text, char *error)
 	m = &c->mount[c->n_mounts];
 	if (copy(path, sizeof path, text, equals - text) < 0)
 		return refuse(error, "the mount point's path is too long");
-	e = rk__spec_path(path, m, error);
+	/* only whoever sees nothing else can have it as the root */
+	if (strcmp(path, "/") == 0)
+		strcpy(m->path, path);
+	else
+		e = rk__spec_path(path, m, error);
 	if (!e)
 		e = rk__spec_source(equals + 1, m, error);
 	if (!e)

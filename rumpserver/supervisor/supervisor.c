@@ -287,6 +287,7 @@ static struct rk__supervisor *make(const struct rk__estate *e)
 	memcpy(s->fuse_flags, e->fuse_flags, sizeof s->fuse_flags);
 	s->started_s = e->started_s;
 	s->holder = e->holder;
+	s->namespace[0] = s->namespace[1] = -1;
 	/* of a predecessor; standbys compare it with theirs */
 	s->generation = atomic_load(&s->board->takeover);
 	s->control.fd = s->kill.fd = s->keeper_ready.fd = -1;
@@ -455,6 +456,12 @@ int rk__supervisor_run(struct rk__supervisor *s, char *error)
 		return 0;
 	snprintf(error, RK_SERVER_ERROR_LEN, "%s", s->error);
 	return s->failed;
+}
+
+void rk__supervisor_share(struct rk__supervisor *s, int user_ns, int mount_ns)
+{
+	s->namespace[0] = user_ns;
+	s->namespace[1] = mount_ns;
 }
 
 const char *rk__supervisor_socket(const struct rk__supervisor *s)

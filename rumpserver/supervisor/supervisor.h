@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include "channel.h"
 #include "../recovery/family.h"
 
 struct rk__config {
@@ -18,6 +19,7 @@ struct rk__config {
 	struct rk__mount_spec mount[RK_MOUNTS_MAX];
 	uint32_t n_mounts;
 	bool fuse;			/* make mounts */
+	enum rk_audience audience;	/* for whom */
 	char driver_dir[4096];
 	uint32_t deadline_ms;		/* an op that runs longer is a hang */
 	uint32_t flush_ms;		/* timer flush */
@@ -120,6 +122,10 @@ enum rk__unmount {
 	RK_UNMOUNT_LAZY,		/* now, whoever uses it */
 	RK_UNMOUNT_ABORT,		/* the same, and no call may wait for it */
 };
+
+/* The namespaces that programs who ask to share its mounts get. They stay the
+ * caller's, and outlive the supervisor. */
+void rk__supervisor_share(struct rk__supervisor *s, int user_ns, int mount_ns);
 
 /* How its mounts are undone; called on a thread of its own, because it may
  * wait for the server. 0 or a negative errno. With it set, somebody else's

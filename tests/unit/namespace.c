@@ -93,14 +93,12 @@ static int become(uid_t uid)
 
 static int enter(const char *a, const char *b)
 {
-	static struct rk__config c;
+	const struct rk__points points = {
+		.path = { a, b }, .n = b ? 2 : 1,
+	};
 	char error[RK_SERVER_ERROR_LEN] = "";
 
-	c.n_mounts = b ? 2 : 1;
-	snprintf(c.mount[0].path, sizeof c.mount[0].path, "%s", a);
-	if (b)
-		snprintf(c.mount[1].path, sizeof c.mount[1].path, "%s", b);
-	if (rk__namespace_enter(&c, error) == 0)
+	if (rk__namespace_enter(&points, error) == 0)
 		return 0;
 	fprintf(stderr, "%s\n", error);
 	return strstr(error, "does not let") ? SKIPPED : 1;

@@ -53,12 +53,22 @@ Test(spec, stacks)
 	cr_assert(m[2].rw && !m[2].read_only);
 }
 
+Test(spec, root)
+{
+	static struct rk__config c;
+
+	cr_assert_eq(rk__spec_add(&c, "/=ext4:disk.img", error), 0);
+	cr_assert_str_eq(c.mount[0].path, "/");
+	cr_assert_eq(rk__spec_add(&c, "/vol=ext4:other.img", error), 0);
+	cr_assert_eq(rk__spec_add(&c, "/=ext4:third.img", error), -EINVAL);
+}
+
 Test(spec, bad)
 {
 	static const char *const bad[] = {
 		"", "=", "/vol", "/vol=", "/vol=ext4",
 		"/vol=:disk.img", "=ext4:disk.img", "vol=ext4:disk.img",
-		"/=ext4:disk.img", "/vol/..=ext4:disk.img",
+		"/vol/..=ext4:disk.img",
 		"/vol=ext4:disk.img,", "/vol=ext4:disk.img,,ro",
 		"/v\nw=ext4:disk.img",
 		"/vol=+ext4:disk.img", "/vol=ext4+:disk.img",

@@ -1,6 +1,6 @@
 /*
- * daemon.c - a mount for the whole host: two processes that live as long as
- * it does, the supervisor and its holder.
+ * daemon.c - a mount for the whole host, or mounts for programs that ask: two
+ * processes that live as long as they do, the supervisor and its holder.
  *
  * Theory of operation. The holder makes what must outlive a supervisor (see
  * rk__estate_create), forks the supervisor, and then only waits: it keeps
@@ -38,13 +38,19 @@ enum {
 
 static struct rk__supervisor *supervisor;
 
+static bool is_shared(const struct mount_request *q)
+{
+	return q->config.audience == RK_AUDIENCE_SHARED;
+}
+
 /* Ours has this device number; another one that came to stand there since is
  * none of our business. */
 static void note_mount(struct mount_request *q)
 {
 	struct rk__mounted now;
 
-	if (rk__mount_find(q->config.mount[0].path, &now) < 0 ||
+	if (is_shared(q) ||
+	    rk__mount_find(q->config.mount[0].path, &now) < 0 ||
 	    strcmp(now.type, "fuse.rump") != 0)
 		return;
 	q->major = now.major;
@@ -55,7 +61,8 @@ static bool is_ours(const struct mount_request *q)
 {
 	struct rk__mounted now;
 
-	return rk__mount_find(q->config.mount[0].path, &now) == 0 &&
+	return !is_shared(q) &&
+	       rk__mount_find(q->config.mount[0].path, &now) == 0 &&
 	       now.major == q->major && now.minor == q->minor;
 }
 
@@ -80,6 +87,9 @@ static int unmount(void *ctx, enum rk__unmount how)
 	const char *dir = q->config.mount[0].path;
 	char error[RK_SERVER_ERROR_LEN];
 
+	if (is_shared(q))
+		return rk__shared_unmount(&q->shared, q->config.n_mounts,
+					  how == RK_UNMOUNT_ABORT);
 	if (!is_ours(q))
 		return 0;
 	return how == RK_UNMOUNT_ABORT ? rk__fuse_abort(dir, error) :
@@ -131,6 +141,19 @@ static int make_mount(struct mount_request *q, char *error)
 	return e;
 }
 
+static int take_shared(struct mount_request *q, char *error)
+{
+	int e = 0;
+
+	for (uint32_t i = 0; i < q->config.n_mounts && !e; i++) {
+		if (q->shared.fuse[i] >= 0)
+			e = rk__supervisor_fuse(supervisor, i,
+						q->shared.fuse[i], error);
+		q->shared.fuse[i] = -1;
+	}
+	return e;
+}
+
 static int serve(char *error)
 {
 	char stop_error[RK_SERVER_ERROR_LEN] = "";
@@ -155,12 +178,18 @@ static int supervise(struct mount_request *q, struct rk__estate *estate,
 	if (e < 0)
 		return e;
 	take_signals();
-	e = first ? make_mount(q, error) : 0;
+	if (first)
+		e = is_shared(q) ? take_shared(q, error) :
+		    make_mount(q, error);
+	if (is_shared(q))
+		rk__supervisor_share(supervisor, q->shared.user_ns,
+				     q->shared.mount_ns);
 	if (e < 0) {
 		rk__supervisor_stop(supervisor, NULL, ignored);
 		return e;
 	}
-	rk__supervisor_on_stop(supervisor, unmount, q);
+	if (q->config.fuse)
+		rk__supervisor_on_stop(supervisor, unmount, q);
 	if (tell >= 0) {
 		(void)!write(tell, "", 1);
 		close(tell);
@@ -212,6 +241,9 @@ static pid_t fork_supervisor(struct holder *h)
 	if (h->tell >= 0)
 		close(h->tell);
 	h->tell = -1;
+	/* what it does not pass on to us is lost with it */
+	if (is_shared(h->q))
+		rk__shared_close_fuse(&h->q->shared);
 	fcntl(h->socket, F_SETFL, O_NONBLOCK);
 	if (pid > 0 && h->asked)
 		kill(pid, h->asked);
@@ -227,6 +259,13 @@ static void take_signal(struct holder *h, pid_t pid)
 		return;
 	h->asked = (int)info.ssi_signo;
 	kill(pid, h->asked);
+}
+
+/* Whoever wanted it is no more. */
+static void lose_lifeline(struct holder *h, pid_t pid)
+{
+	h->asked = SIGTERM;
+	kill(pid, SIGTERM);
 }
 
 static void hear(struct holder *h)
@@ -245,11 +284,12 @@ static int attend(struct holder *h, pid_t pid)
 	struct pollfd p[] = {
 		{ .fd = h->signals, .events = POLLIN },
 		{ .fd = h->socket, .events = POLLIN },
+		{ .fd = h->q->lifeline[1] ? h->q->lifeline[0] : -1 },
 	};
 	int status = -1;
 
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
+		if (poll(p, 3, -1) < 0 && errno != EINTR)
 			break;
 		if (p[0].revents)
 			take_signal(h, pid);
@@ -257,6 +297,10 @@ static int attend(struct holder *h, pid_t pid)
 			hear(h);
 		if (p[1].revents & (POLLHUP | POLLERR))
 			p[1].fd = -1;
+		if (p[2].revents) {
+			lose_lifeline(h, pid);
+			p[2].fd = -1;
+		}
 	}
 	hear(h);
 	close(h->socket);
@@ -315,6 +359,14 @@ static bool reap(void)
 	return false;
 }
 
+/* It takes signals until it has done all there was to do, so one that dies of
+ * ours had done it. */
+static bool has_ended(const struct holder *h, int status)
+{
+	return WIFEXITED(status) || (h->asked && WIFSIGNALED(status) &&
+				     WTERMSIG(status) == h->asked);
+}
+
 /* One supervisor after the other; returns the exit status of the last. */
 static int hold(struct holder *h)
 {
@@ -328,9 +380,9 @@ static int hold(struct holder *h)
 		if (pid < 0)
 			return RUMP_FAILED;
 		status = attend(h, pid);
-		h->ended = WIFEXITED(status);
+		h->ended = has_ended(h, status);
 		if (h->ended)
-			return WEXITSTATUS(status);
+			return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 		before = progress;
 		progress = rk__estate_progress(h->estate);
 		idle = progress == before ? idle + 1 : 0;
@@ -360,10 +412,17 @@ static int run_holder(struct mount_request *q, int tell, char *error)
 	int e;
 
 	raise_limits(&old);
+	if (q->lifeline[1])
+		close(q->lifeline[1]);
 	/* successors have it too */
 	if (!q->config.name[0])
 		snprintf(q->config.name, sizeof q->config.name, "%d",
 			 (int)getpid());
+	if (is_shared(q) && q->config.fuse) {
+		e = rk__shared_make(&q->config, &q->shared, error);
+		if (e < 0)
+			return e;
+	}
 	e = rk__estate_create(&q->config, &h.estate, error);
 	if (e < 0)
 		return e;
@@ -427,7 +486,7 @@ fail:
 	return e;
 }
 
-int daemon_mount(struct mount_request *q, char *error)
+int daemon_start(struct mount_request *q, char *error)
 {
 	int e;
 

@@ -1,19 +1,26 @@
 /*
- * daemon.h - one mount for the whole host: what was asked for, by the command
- * line or by mount(8), and the processes that serve it from then on.
+ * daemon.h - servers that stay when the command ends: one mount for the whole
+ * host, or mounts that programs share. What was asked for, by the command line
+ * or by mount(8), and the processes that serve it from then on.
  */
 #ifndef RUMP_DAEMON_H
 #define RUMP_DAEMON_H
 
 #include "rump.h"
 #include "supervisor/mount.h"
+#include "supervisor/shared.h"
 
 struct mount_request {
 	struct rk__config config;
 	struct rk__mount_how how;
 	char label[4096 + 64];		/* DRIVER:SOURCE, how.source */
-	bool foreground;		/* stay until it is unmounted */
+	bool foreground;		/* stay until it is stopped */
+	/* A pipe: the servers stop when nobody holds lifeline[1] any more. It
+	 * stays the caller's. Both 0: there is none. */
+	int lifeline[2];
+	/* the daemon's own */
 	unsigned major, minor;		/* of the mount, when it is there */
+	struct rk__shared shared;	/* config.audience RK_AUDIENCE_SHARED */
 };
 
 void mount_request_init(struct mount_request *ret);
@@ -23,9 +30,15 @@ void mount_request_init(struct mount_request *ret);
 int mount_read_spec(struct mount_request *q, const char *source,
 		    const char *dir, char *error);
 
-/* Mounts it, and returns when it can be used (foreground: when it is gone).
+/* Starts it, and returns when it can be used (foreground: when it is gone).
  * A negative errno, and a sentence in error (RK_SERVER_ERROR_LEN). */
-int daemon_mount(struct mount_request *q, char *error);
+int daemon_start(struct mount_request *q, char *error);
+
+/* --- start.c: the same for mounts that programs share ------------------------- */
+
+void shared_request_init(struct mount_request *ret);
+/* Starts what is in q->config, which must have a name. */
+int shared_start(struct mount_request *q, char *error);
 
 /* --- stale.c: mounts whose servers and holder were killed --------------------- */
 

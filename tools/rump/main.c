@@ -21,9 +21,12 @@ static const char help[] =
 "\n"
 "commands:\n"
 "  run      run a program with file systems mounted for it alone\n"
+"  start    start a server that programs share\n"
+"  stop     stop it\n"
 "  mount    mount a file system for the whole host\n"
 "  umount   unmount it and stop its server\n"
-"  ps       list the servers that run\n"
+"  ls       list servers and what they mount\n"
+"  ps       list servers and their processes\n"
 "  recover  bring an image to its last flush point after a power cut\n"
 "\n"
 "  rump COMMAND --help says more about each; --version tells the version.\n"
@@ -31,6 +34,8 @@ static const char help[] =
 "examples:\n"
 "  rump run -m /vol=ext4:disk.img -- sh -c 'echo hello > /vol/file'\n"
 "  rump run --kill-every 50ms -m /vol=ext4:disk.img -- sqlite3 /vol/app.db\n"
+"  rump start vol ext4:disk.img; rump run -s vol -- ls /vol; rump stop vol\n"
+"  rump run --root ext4:rootfs.img -- /bin/sh\n"
 "  rump mount ext4:disk.img /mnt/disk; ls /mnt/disk; rump umount /mnt/disk\n"
 "\n"
 "exit status: the program's own for run; 125 if rump itself fails, 126 if the\n"
@@ -41,7 +46,8 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } command[] = {
 	{ "run", cmd_run }, { "mount", cmd_mount }, { "umount", cmd_umount },
-	{ "ps", cmd_ps }, { "recover", cmd_recover },
+	{ "start", cmd_start }, { "stop", cmd_stop },
+	{ "ls", cmd_ls }, { "ps", cmd_ps }, { "recover", cmd_recover },
 };
 
 int complain(const char *format, ...)

@@ -129,11 +129,13 @@ static int read_options(int argc, char **argv, struct mount_request *q,
 void mount_request_init(struct mount_request *ret)
 {
 	default_config(&ret->config);
+	ret->config.audience = RK_AUDIENCE_HOST;
 	ret->how = (struct rk__mount_how){
 		.flags = RK_MOUNT_FLAGS, .allow_other = geteuid() == 0,
 		.source = ret->label,
 	};
 	ret->foreground = false;
+	memset(&ret->shared, -1, sizeof ret->shared);
 }
 
 int cmd_mount(int argc, char **argv)
@@ -150,7 +152,7 @@ int cmd_mount(int argc, char **argv)
 		return complain("mount: takes DRIVER:SOURCE and a directory; "
 				"see rump mount --help");
 	if (mount_read_spec(&q, argv[optind], argv[optind + 1], error) < 0 ||
-	    daemon_mount(&q, error) < 0)
+	    daemon_start(&q, error) < 0)
 		return complain("%s", error);
 	return 0;
 }

@@ -221,7 +221,7 @@ int cmd_mount_helper(int argc, char **argv)
 		snprintf(q.label, sizeof q.label, "%s", q.config.mount[0].source);
 	if (q.how.flags & MS_RDONLY)
 		q.config.mount[0].read_only = true;
-	if (!fake && daemon_mount(&q, error) < 0)
+	if (!fake && daemon_start(&q, error) < 0)
 		return complain_as_helper(argv[0], error, EXIT_MOUNT);
 	return 0;
 }

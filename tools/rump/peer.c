@@ -3,19 +3,26 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/syscall.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include "rump.h"
 #include "runtime.h"
+#include "supervisor/message.h"
 
-enum { STATUS_WAIT_S = 5 };		/* a stopped one must not stop us */
+enum {
+	STATUS_WAIT_S = 5,		/* a stopped one must not stop us */
+	END_WAIT_MS = 5000,
+};
 
-int ask_peer(const char *socket_path, enum rk_hello_kind kind,
-	     unsigned timeout_s, struct rk_status *ret)
+/* A connection on which it was greeted, or a negative errno. */
+static int greet(const char *socket_path, enum rk_hello_kind kind,
+		 unsigned timeout_s)
 {
 	struct timeval limit = { .tv_sec = timeout_s };
 	struct rk_hello hello = {
@@ -23,8 +30,7 @@ int ask_peer(const char *socket_path, enum rk_hello_kind kind,
 		.kind = kind,
 	};
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd, e = 0;
-	ssize_t n;
+	int fd, e;
 
 	if (strlen(socket_path) >= sizeof a.sun_path)
 		return -ENAMETOOLONG;
@@ -34,20 +40,73 @@ int ask_peer(const char *socket_path, enum rk_hello_kind kind,
 		return -errno;
 	/* 0: none */
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-	if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
-	    send(fd, &hello, sizeof hello, MSG_NOSIGNAL) < 0) {
-		e = -errno;
-		goto out;
-	}
+	if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0 &&
+	    send(fd, &hello, sizeof hello, MSG_NOSIGNAL) >= 0)
+		return fd;
+	e = -errno;
+	close(fd);
+	return e;
+}
+
+static int hear(int conn, struct rk_status *ret, int *fds, unsigned n_fds)
+{
+	ssize_t n;
+
 	do
-		n = recv(fd, ret, sizeof *ret, 0);
-	while (n < 0 && errno == EINTR);
+		n = rk__message_receive(conn, ret, sizeof *ret, fds, n_fds);
+	while (n == -EINTR);
 	if (n != sizeof *ret)
-		e = n < 0 ? -errno : -EPROTO;
+		return n < 0 ? (int)n : -EPROTO;
 	ret->name[sizeof ret->name - 1] = 0;
 	ret->mounts[sizeof ret->mounts - 1] = 0;
 	ret->message[sizeof ret->message - 1] = 0;
-out:
+	return 0;
+}
+
+int ask_peer(const char *socket_path, enum rk_hello_kind kind,
+	     unsigned timeout_s, struct rk_status *ret)
+{
+	int fd = greet(socket_path, kind, timeout_s), e;
+
+	if (fd < 0)
+		return fd;
+	e = hear(fd, ret, NULL, 0);
+	close(fd);
+	return e;
+}
+
+static void wait_for_process(pid_t pid)
+{
+	struct pollfd p = { .events = POLLIN };
+
+	p.fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	if (p.fd < 0)
+		return;
+	poll(&p, 1, END_WAIT_MS);
+	close(p.fd);
+}
+
+void wait_for_end(const struct rk_status *status)
+{
+	/* its own end is the last of what the holder waits for */
+	wait_for_process(status->supervisor);
+	wait_for_process(status->holder);
+}
+
+int use_peer(const char *name, struct rk_status *ret, int ret_ns[2])
+{
+	char path[4096];
+	int fd, e = rk_runtime_socket(name, path, sizeof path);
+
+	ret_ns[0] = ret_ns[1] = -1;
+	fd = e < 0 ? e : greet(path, RK_HELLO_USE, STATUS_WAIT_S);
+	if (fd < 0)
+		return fd;
+	e = hear(fd, ret, ret_ns, 2);
+	if (e == 0)
+		e = ret->error;
+	if (e == 0)
+		return fd;
 	close(fd);
 	return e;
 }
@@ -77,4 +136,59 @@ int for_each_peer(int (*fn)(void *arg, const char *socket_path,
 	if (dp)
 		closedir(dp);
 	return r;
+}
+
+/* --- the nearest name ---------------------------------------------------------- */
+
+/* Letters to add, drop or change. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[65], left, corner;
+	size_t n = strlen(b);
+
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (; *a; a++) {
+		corner = row[0]++;
+		for (size_t j = 1; j <= n; j++) {
+			left = row[j];
+			row[j] = corner + (*a != b[j - 1]);
+			if (row[j] > left + 1)
+				row[j] = left + 1;
+			if (row[j] > row[j - 1] + 1)
+				row[j] = row[j - 1] + 1;
+			corner = left;
+		}
+	}
+	return row[n];
+}
+
+struct nearest {
+	const char *to;
+	unsigned distance;
+	char name[64];
+};
+
+static int compare(void *arg, const char *path, const struct rk_status *s)
+{
+	struct nearest *n = arg;
+	unsigned d = distance(n->to, s->name);
+
+	if (d < n->distance) {
+		n->distance = d;
+		strcpy(n->name, s->name);
+	}
+	return 0;
+}
+
+int complain_unknown(const char *name)
+{
+	struct nearest n = { .to = name, .distance = 1 + strlen(name) / 2 };
+
+	for_each_peer(compare, &n);
+	if (n.name[0])
+		return complain("there is no server '%.64s'; is '%s' meant?",
+				name, n.name);
+	return complain("there is no server '%.64s'; rump ls lists what there "
+			"is", name);
 }

@@ -16,33 +16,44 @@
 #include <sys/wait.h>
 #include "run.h"
 #include "supervisor/message.h"
-#include "supervisor/mount.h"
-#include "supervisor/namespace.h"
 
-enum step { STEP_MOUNT, STEP_GO };
+enum step { STEP_VIEW, STEP_GO };
 
 struct order {
 	enum step step;
 	char socket_path[128];		/* STEP_GO */
 };
 
+/* One for each mount, and one at the end. */
 struct answer {
 	int32_t error;
+	bool done;
+	uint32_t mount;
 	char sentence[RK_SERVER_ERROR_LEN];
 };
 
 /* --- is it there? ------------------------------------------------------------ */
 
-static bool may_be_in_mount(const struct rk__config *c, const char *path)
+struct wanted {
+	const char *path;
+	bool found;
+};
+
+static void compare(void *arg, const char *mount)
 {
+	struct wanted *w = arg;
+
+	w->found |= strncmp(w->path, mount, strlen(mount)) == 0;
+}
+
+static bool may_be_in_mount(const struct run *r, const char *path)
+{
+	struct wanted w = { .path = path };
+
 	/* what a link or `..` leads to is seen when it is executed */
-	if (*path != '/')
-		return false;
-	for (uint32_t i = 0; c->fuse && i < c->n_mounts; i++)
-		if (strncmp(path, c->mount[i].path,
-			    strlen(c->mount[i].path)) == 0)
-			return true;
-	return false;
+	if (*path == '/')
+		view_each_path(r, compare, &w);
+	return w.found;
 }
 
 static int not_found(const char *name)
@@ -68,21 +79,24 @@ static int look_at(const char *path)
 	return access(path, X_OK) < 0 ? EACCES : 0;
 }
 
-int program_find(const struct rk__config *c, const char *name)
+int program_find(const struct run *r, const char *name)
 {
 	const char *dir = getenv("PATH");
 	char path[PATH_MAX];
 	int e = ENOENT;
 
+	/* then nothing here says what is there */
+	if (view_has_root(r) || r->n_binds)
+		return 0;
 	if (strchr(name, '/')) {
-		e = may_be_in_mount(c, name) ? 0 : look_at(name);
+		e = may_be_in_mount(r, name) ? 0 : look_at(name);
 		return e == ENOENT ? not_found(name) :
 		       e ? not_executable(name, e) : 0;
 	}
 	for (; dir && *dir; dir += strcspn(dir, ":"), dir += *dir == ':') {
 		snprintf(path, sizeof path, "%.*s/%s", (int)strcspn(dir, ":"),
 			 dir, name);
-		if (may_be_in_mount(c, path) || look_at(path) == 0)
+		if (may_be_in_mount(r, path) || look_at(path) == 0)
 			return 0;
 		if (look_at(path) == EACCES)
 			e = EACCES;
@@ -92,36 +106,24 @@ int program_find(const struct rk__config *c, const char *name)
 
 /* --- the child --------------------------------------------------------------- */
 
-static int answer(int fd, int error, const char *sentence, int passed)
+static int answer(int fd, struct answer *a, int passed)
 {
-	struct answer a = { .error = error };
-
-	snprintf(a.sentence, sizeof a.sentence, "%s", sentence);
-	return rk__message_send(fd, &a, sizeof a, &passed, passed >= 0);
+	return rk__message_send(fd, a, sizeof *a, &passed, passed >= 0);
 }
 
-/* One answer for the namespace, one for each mount. */
-static void make_mounts(int fd, const struct rk__config *c)
+static int mounted(void *arg, uint32_t i, int fuse)
 {
-	char error[RK_SERVER_ERROR_LEN] = "";
-	int fuse, e = rk__namespace_enter(c, error);
+	struct answer a = { .mount = i };
 
-	answer(fd, e, error, -1);
-	for (uint32_t i = 0; i < c->n_mounts && !e; i++) {
-		const struct rk__mount_spec *m = &c->mount[i];
-		struct rk__mount_how how = {
-			.source = m->source[0] ? m->source : m->driver,
-			.flags = RK_MOUNT_FLAGS |
-				 (m->read_only ? MS_RDONLY : 0),
-			.allow_other = geteuid() == 0,
-		};
+	return answer(*(int *)arg, &a, fuse);
+}
 
-		fuse = -1;
-		e = rk__fuse_mount(m->path, &how, &fuse, error);
-		answer(fd, e, error, fuse);
-		if (fuse >= 0)
-			close(fuse);
-	}
+static void make_view(int fd, const struct run *r)
+{
+	struct answer a = { .done = true };
+
+	a.error = view_make(r, mounted, &fd, a.sentence);
+	answer(fd, &a, -1);
 }
 
 static _Noreturn void become(char **argv, const struct order *o,
@@ -141,7 +143,7 @@ static _Noreturn void become(char **argv, const struct order *o,
 	      not_executable(argv[0], e));
 }
 
-static _Noreturn void child(int fd, const struct rk__config *c, char **argv,
+static _Noreturn void child(int fd, const struct run *r, char **argv,
 			    const struct rlimit *limits, pid_t parent)
 {
 	struct order o;
@@ -155,13 +157,13 @@ static _Noreturn void child(int fd, const struct rk__config *c, char **argv,
 			_exit(RUMP_FAILED);
 		if (o.step == STEP_GO)
 			become(argv, &o, limits, parent);
-		make_mounts(fd, c);
+		make_view(fd, r);
 	}
 }
 
 /* --- the supervisor's side --------------------------------------------------- */
 
-int program_fork(const struct rk__config *c, char **argv,
+int program_fork(const struct run *r, char **argv,
 		 const struct rlimit *limits, struct program *ret, char *error)
 {
 	pid_t parent = getpid();
@@ -173,7 +175,7 @@ int program_fork(const struct rk__config *c, char **argv,
 	ret->pid = fork();
 	if (ret->pid == 0) {
 		close(pair[0]);
-		child(pair[1], c, argv, limits, parent);
+		child(pair[1], r, argv, limits, parent);
 	}
 	e = errno;
 	close(pair[1]);
@@ -188,39 +190,37 @@ fail:
 	return e;
 }
 
-static int receive(const struct program *p, int *ret_fd, char *error)
+static int receive(const struct program *p, struct answer *ret, int *ret_fd,
+		   char *error)
 {
-	struct answer a;
 	ssize_t n;
 
 	do
-		n = rk__message_receive(p->fd, &a, sizeof a, ret_fd,
-					ret_fd ? 1 : 0);
+		n = rk__message_receive(p->fd, ret, sizeof *ret, ret_fd, 1);
 	while (n == -EINTR);
-	if (n == sizeof a && !a.error)
+	if (n == sizeof *ret && !ret->error)
 		return 0;
 	snprintf(error, RK_SERVER_ERROR_LEN, "%.*s", RK_SERVER_ERROR_LEN - 1,
-		 n == sizeof a ? a.sentence :
+		 n == sizeof *ret ? ret->sentence :
 		 "the process that makes the mounts ended");
-	return n == sizeof a ? a.error : -ECHILD;
+	return n == sizeof *ret ? ret->error : -ECHILD;
 }
 
-int program_mount(const struct program *p, const struct rk__config *c,
-		  struct rk__supervisor *s, char *error)
+int program_mount(const struct program *p, struct rk__supervisor *s,
+		  char *error)
 {
-	struct order o = { .step = STEP_MOUNT };
+	struct order o = { .step = STEP_VIEW };
+	struct answer a = { .done = false };
 	int fd, e = rk__message_send(p->fd, &o, sizeof o, NULL, 0);
 
-	if (e >= 0)
-		e = receive(p, NULL, error);
-	else
+	if (e < 0)
 		snprintf(error, RK_SERVER_ERROR_LEN,
 			 "the process that makes the mounts ended");
-	for (uint32_t i = 0; i < c->n_mounts && !e; i++) {
+	while (!e && !a.done) {
 		fd = -1;
-		e = receive(p, &fd, error);
-		if (!e)
-			e = rk__supervisor_fuse(s, i, fd, error);
+		e = receive(p, &a, &fd, error);
+		if (!e && !a.done)
+			e = rk__supervisor_fuse(s, a.mount, fd, error);
 	}
 	return e;
 }

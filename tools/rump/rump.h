@@ -35,6 +35,13 @@ int make_absolute(const char *path, char *ret, size_t size);
 /* Asks the one at this socket. -EAGAIN: no answer in timeout_s, 0: for ever. */
 int ask_peer(const char *socket_path, enum rk_hello_kind kind,
 	     unsigned timeout_s, struct rk_status *ret);
+/* Returns when the processes of one that stopped have ended, too. */
+void wait_for_end(const struct rk_status *status);
+/* Begins to use the one called name: a connection, which says so until it is
+ * closed, or a negative errno. *ret_ns: its namespaces (user, mount), or -1. */
+int use_peer(const char *name, struct rk_status *ret, int ret_ns[2]);
+/* Says that there is no such server, and which name may be meant. */
+int complain_unknown(const char *name);
 /* Calls fn for each that answers, until it returns non-zero. */
 int for_each_peer(int (*fn)(void *arg, const char *socket_path,
 			    const struct rk_status *status), void *arg);
@@ -44,6 +51,9 @@ int for_each_peer(int (*fn)(void *arg, const char *socket_path,
 int cmd_run(int argc, char **argv);
 int cmd_mount(int argc, char **argv);
 int cmd_umount(int argc, char **argv);
+int cmd_start(int argc, char **argv);
+int cmd_stop(int argc, char **argv);
+int cmd_ls(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_recover(int argc, char **argv);
 /* By the names that mount(8) and umount(8) look for; their exit status. */

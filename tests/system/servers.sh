@@ -1,0 +1,145 @@
+#!/bin/bash
+# servers.sh - servers that several programs share (rump start, run -s, stop),
+# and several servers for one program.
+# limit: 90
+. "$(dirname "$0")/../harness/lib.sh"
+need_fuse
+need_root "servers are looked at in the kernel's lists"
+a=$WORK/a.img b=$WORK/b.img A=test-a-$$ B=test-b-$$
+image "$a" 32M
+image "$b" 32M
+sock=$("$RUMP" run --no-fuse -m "/x=ext4:$a" -- sh -c 'dirname $RUMP_SOCKET')
+stop_all() { "$RUMP" stop -f "$A"; "$RUMP" stop -f "$B"; } 2>/dev/null
+trap 's=$?; set +e; stop_all; (exit $s); clean_up' EXIT
+pid_of() { "$RUMP" ps --pids | awk -v n="$1" -v r="$2" '$1 == n && $2 == r {print $3}'; }
+shared() { "$RUMP" run "$@"; }
+
+# One server, programs that know nothing of each other.
+"$RUMP" start "$A" "ext4:$a" || fail "no start"
+! grep -q "$a" /proc/self/mountinfo || fail "the host sees its mount"
+shared -s "$A" -- sh -c "echo one >/$A/file"
+[ "$(shared -s "$A" -- cat "/$A/file")" = one ] || fail "another program misses it"
+[ ! -e "/$A" ] || fail "the host got a directory"
+"$RUMP" start --kill-every 10ms "$B" "/deep/b=ext4:$b" || fail "no second start"
+"$RUMP" ls | grep -q "^$A  *shared .* /$A  *ext4  *$a" || fail "ls: $("$RUMP" ls)"
+"$RUMP" ls | grep -q "^$B  *shared .* /deep/b  *ext4  *$b" || fail "ls misses one"
+
+# Both in one program, under kills; elsewhere; two programs at the same time.
+shared -s "$A,$B" -- bash -c "for i in \$(seq 100); do
+	echo \$i >>/$A/both; echo \$i >>/deep/b/both; done
+	cmp /$A/both /deep/b/both" || fail "two servers in one program"
+[ "$(shared -s "$A=$WORK/here" -s "$B=/deep" -- sh -c \
+	"cat $WORK/here/file; wc -l </deep/both")" = $'one\n100' ] ||
+	fail "mounts elsewhere"
+for k in 1 2 3; do
+	shared -s "$B" -- bash -c "for i in \$(seq 60); do
+		echo $k >>/deep/b/log; done" &
+	pids[k]=$!
+done
+wait "${pids[@]}"
+[ "$(shared -s "$B" -- sh -c 'wc -l </deep/b/log')" = 180 ] || fail "lines are lost"
+[ "$("$RUMP" ps | awk -v n="$B" '$1 == n {print $4}')" -gt 0 ] || fail "never killed"
+
+# The library: one program, two servers.
+"$BUILD/tests/system/system-two_servers" "$sock/$A.sock" "/$A" \
+	"$sock/$B.sock" /deep/b || fail "the library and two servers"
+shared -s "$A" -- sh -c '[ "$RUMP_SOCKET" = "'"$sock/$A.sock"'" ]' ||
+	fail "RUMP_SOCKET is another's"
+
+# What is wrong is said in one sentence.
+refuses "an unknown name" 125 "no server.*is '$A' meant" "$RUMP" run -s "${A}x" -- true
+refuses "an unknown name" 125 "no server.*is '$A' meant" "$RUMP" stop "x$A"
+refuses "a name far from any" 125 'rump ls' "$RUMP" stop nothing-like-it-at-all
+refuses "a name that is taken" 125 'server named' "$RUMP" start "$A" "ext4:$b"
+refuses "an image in use" 125 'in use' "$RUMP" start "c$A" "ext4:$a"
+refuses "no name" 125 'no name' "$RUMP" start a/b "ext4:$b"
+refuses "no source" 125 'takes a name' "$RUMP" start "$A"
+refuses "two at one path" 125 'twice' "$RUMP" start x "ext4:$a" "ext4:$b"
+refuses "kills of another's server" 125 'not for those of -s' \
+	"$RUMP" run -s "$A" --kill-every 1s -- true
+refuses "a program that is not there" 127 'not found' "$RUMP" run -s "$A" -- "/$A/none"
+refuses "one inside the other" 125 'inside' "$RUMP" run -s "$A" -s "$B=/$A/b" -- true
+"$RUMP" run -m "/vol=ext4:$WORK/none.img" -- true 2>/dev/null && fail "no image"
+
+# In use it stays; the next supervisor knows that too.
+"$RUMP" run -s "$A" -- sleep 60 &
+user=$!
+background "$user"
+wait_for 5 eval '[ "$("$RUMP" ls | awk -v n="$A" "\$1 == n {print \$3}")" = 1 ]' ||
+	fail "ls does not count the program"
+refuses "a server in use" 125 'program still uses' "$RUMP" stop "$A"
+old=$(pid_of "$A" supervisor)
+kill -9 "$old"
+next() { [ -n "$(pid_of "$A" supervisor)" ] && [ "$(pid_of "$A" supervisor)" != "$old" ]; }
+wait_for 10 next || fail "no supervisor follows"
+wait_for 10 eval '[ "$("$RUMP" ls | awk -v n="$A" "\$1 == n {print \$3}")" = 1 ]' ||
+	fail "the program is forgotten"
+[ "$(shared -s "$A" -- cat "/$A/file")" = one ] || fail "after a supervisor's death"
+kill "$user"
+wait "$user" 2>/dev/null || true
+wait_for 5 "$RUMP" stop "$A" || fail "no stop"
+check_image "$a"
+
+# By force: whoever uses it gets errors, the image is whole.
+family=$("$RUMP" ps --pids | awk -v n="$B" '$1 == n {print $3}')
+shared -s "$B" -- bash -c "echo started >$WORK/flag
+	while echo x >>/deep/b/forced; do :; done; exit 3" 2>/dev/null &
+user=$!
+background "$user"
+wait_for 5 test -s "$WORK/flag" || fail "the program does not start"
+"$RUMP" stop --force "$B" || fail "no stop by force"
+status=0
+wait "$user" || status=$?
+[ "$status" = 3 ] || fail "the program saw no error but $status"
+for p in $family; do
+	wait_for 5 eval '! kill -0 $p' || fail "process $p is left"
+done
+[ ! -e "$sock/$B.sock" ] && [ ! -e "$b.rump-journal" ] || fail "something is left"
+check_image "$b"
+
+# Programs that are cut off from their server's own end say no more than that.
+"$RUMP" start --foreground "$A" "ext4:$a" &
+front=$!
+background "$front"
+wait_for 10 shared -s "$A" -- true || fail "no server in front"
+kill -INT "$front"
+wait "$front" || fail "Ctrl-C: status $?"
+check_image "$a"
+
+# A server for each mount: the end of one does not touch the other.
+cat >"$WORK/one-fails" <<'END'
+for i in $(seq 20); do echo $i >>/p/log; echo $i >>/q/log; done
+name=$("$RUMP" ls | awk '$4 == 1 || /\/p / {if ($5 == "/p") print $1}')
+kill -9 $("$RUMP" ps --pids | awk -v n="$name" '$1 == n && /holder|supervisor/ {print $3}')
+for i in $(seq 100); do cat /p/log >/dev/null 2>&1 || break; sleep 0.05; done
+! cat /p/log >/dev/null 2>&1 || { echo "the dead one answers"; exit 1; }
+for i in $(seq 20); do echo $i >>/q/log || exit 1; done
+[ "$(wc -l </q/log)" = 40 ]
+END
+status=0
+"$RUMP" run --separate -m "/p=ext4:$a" -m "/q=ext4:$b" -- bash "$WORK/one-fails" \
+	>"$WORK/out" 2>&1 || status=$?
+grep -q 'ended before its program' "$WORK/out" && [ "$status" = 125 ] ||
+	{ cat "$WORK/out" >&2; fail "the death of one of two: status $status"; }
+! grep -q FAIL "$WORK/out" || fail "the death of one touched the other"
+"$RUMP" recover "$a" >/dev/null
+check_image "$a"
+check_image "$b"
+"$RUMP" run --separate --kill-every 10ms -m "/p=ext4:$a" -m "/q=ext4:$b" -- \
+	bash -c 'for i in $(seq 100); do echo $i >>/p/n; echo $i >>/q/n; done
+	cmp /p/n /q/n' 2>"$WORK/err" || { cat "$WORK/err"; fail "two servers, killed"; }
+[ "$(grep -c 'nothing was lost' "$WORK/err")" = 2 ] ||
+	{ cat "$WORK/err" >&2; fail "no word of both servers"; }
+
+# They end with it, also when it is killed.
+"$RUMP" run --separate -m "/p=ext4:$a" -m "/q=ext4:$b" -- sleep 60 &
+run=$!
+background "$run"
+listed() { "$RUMP" ls | grep -q "$a" && "$RUMP" ls | grep -q "$b"; }
+wait_for 10 listed || fail "they are not listed"
+kill -9 "$run"
+wait_for 10 eval '! "$RUMP" ls | grep -Eq "$a|$b"' || fail "they outlive rump run"
+wait_for 5 eval '[ ! -e "$a.rump-journal" ] && [ ! -e "$b.rump-journal" ]' ||
+	fail "they did not stop cleanly"
+check_image "$a"
+check_image "$b"
