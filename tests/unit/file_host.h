@@ -82,7 +82,7 @@ static inline void medium_shell(struct medium *m, const char *command)
 	char *all;
 	int rc;
 
-	cr_assert(asprintf(&all, "set -e; cd '%s'; %s", m->dir, command) > 0);
+	cr_assert(asprintf(&all, "set -e; exec 2>/dev/null; cd '%s'; %s", m->dir, command) > 0);
 	rc = system(all);
 	cr_assert(WIFEXITED(rc) && WEXITSTATUS(rc) == 0, "fails: %s", command);
 	free(all);
