@@ -12,6 +12,8 @@
 #include "supervisor/drivers.h"
 #include "supervisor/spec.h"
 
+enum { UNKNOWN_OPTION = 1 };
+
 static const char help[] =
 "usage: rump run [-m PATH=DRIVER:SOURCE[,option...]]... [-s NAME]... [options]\n"
 "                [--] PROGRAM [ARGUMENT...]\n"
@@ -196,7 +198,7 @@ static int read_option(int o, struct run *r, char *error)
 		c->fuse = false;
 		return 0;
 	}
-	return -ENOENT;
+	return UNKNOWN_OPTION;
 }
 
 /* What does not go together. */
@@ -246,7 +248,7 @@ int run_read_options(int argc, char **argv, struct run *ret)
 			exit(0);
 		}
 		e = read_option(o, ret, error);
-		if (e == -ENOENT)
+		if (e == UNKNOWN_OPTION)
 			return complain_option("run", argv);
 	}
 	return e < 0 ? complain("%s", error) : check(ret, argc, error);
