@@ -74,12 +74,20 @@ void row_ring(void);
 void row_pread_library(const char *native);
 void row_pread_mount(const char *mount, const char *native);
 void row_create(const char *mount, const char *native, const char *fuse2fs);
+/* Runs `script NAME run DIRECTORY` on each side. */
+void row_program(const char *script, const char *name, const char *mount,
+		 const char *native, const char *fuse2fs);
 void row_sequential(const char *mount, const char *native,
 		    const char *fuse2fs);
 void row_commit(void);
 void row_uncached(const char *mount, const char *fuse2fs, const char *kind);
 void row_survival(const char *mount, const char *fragile);
 void row_many(const char *mount, const char *native, const char *fuse2fs);
+void row_path_library(const char *native);
+void row_crowd_mount(const char *mount, const char *native,
+		     const char *fuse2fs);
+void row_crowd_library(const char *native);
+void row_idle(void);
 void row_hot(const char *mount, const char *native);
 void row_kill(const char *name, unsigned clients, unsigned files);
 void row_kill_mount(const char *mount);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "bench.h"
 
@@ -54,6 +55,55 @@ void row_create(const char *mount, const char *native, const char *fuse2fs)
 	if (strcmp(mount, "-") != 0)
 		place_server(0);
 	compare("create", side, sides);
+}
+
+/* --- programs ------------------------------------------------------------- */
+
+struct program {
+	const char *script, *name, *dir;
+};
+
+static int run_program(void *arg, unsigned n)
+{
+	const struct program *p = arg;
+
+	for (; n > 0; n--) {
+		pid_t pid = fork();
+		int status;
+
+		if (pid == 0) {
+			execl(p->script, p->script, p->name, "run", p->dir,
+			      (char *)NULL);
+			_exit(127);
+		}
+		if (pid < 0 || waitpid(pid, &status, 0) < 0)
+			return -errno;
+		if (status != 0)
+			return -EIO;
+	}
+	return 0;
+}
+
+void row_program(const char *script, const char *name, const char *mount,
+		 const char *native, const char *fuse2fs)
+{
+	const char *dir[] = { native, mount, fuse2fs };
+	const char *side_name[] = { "native", "rump", "fuse2fs" };
+	struct side side[SIDES_MAX] = { 0 };
+	struct program program[3];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 3; i++) {
+		if (strcmp(dir[i], "-") == 0)
+			continue;
+		program[n] = (struct program){ script, name, dir[i] };
+		side[n] = (struct side){
+			.name = side_name[i], .run = run_program,
+			.arg = &program[n], .n = 1, .note = "nobody is placed",
+		};
+		n++;
+	}
+	compare(name, side, n);
 }
 
 /* --- one large file ------------------------------------------------------ */

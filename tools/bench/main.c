@@ -18,6 +18,9 @@ static const char usage[] =
 "	pread_library NATIVE, pread_mount MOUNT NATIVE\n"
 "	create MOUNT NATIVE FUSE2FS, sequential MOUNT NATIVE FUSE2FS\n"
 "		(directories; \"-\" leaves a side out)\n"
+"	hot MOUNT NATIVE, path_library NATIVE, idle\n"
+"	crowd_library NATIVE, crowd_mount MOUNT NATIVE FUSE2FS\n"
+"	program SCRIPT NAME MOUNT NATIVE FUSE2FS\n"
 "	kill NAME CLIENTS FILES\n"
 "	first\n"
 "and without:\n"
@@ -68,6 +71,16 @@ static void run_row(int n, char **a)
 		row_many(a[1], a[2], a[3]);
 	else if (!strcmp(a[0], "hot") && n == 3)
 		row_hot(a[1], a[2]);
+	else if (!strcmp(a[0], "path_library") && n == 2)
+		row_path_library(a[1]);
+	else if (!strcmp(a[0], "crowd_library") && n == 2)
+		row_crowd_library(a[1]);
+	else if (!strcmp(a[0], "crowd_mount") && n == 4)
+		row_crowd_mount(a[1], a[2], a[3]);
+	else if (!strcmp(a[0], "program") && n == 6)
+		row_program(a[1], a[2], a[3], a[4], a[5]);
+	else if (!strcmp(a[0], "idle"))
+		row_idle();
 	else if (!strcmp(a[0], "kill_mount") && n == 2)
 		row_kill_mount(a[1]);
 	else if (!strcmp(a[0], "kill") && n == 4)

@@ -86,6 +86,28 @@ END {
 	ratio("  / native", "many_unlink", "native", "")
 	ratio("hot stat, mount / native", "hot_stat", "native", 1.2)
 	ratio("10,000 hot names and attributes / native", "hot_list", "native", 1.5)
+	ratio("stat, library / native", "stat_library", "native", "")
+	ratio("open and close, library / native", "open_library", "native", "")
+	n_many = split("1 2 4 8 64", many, " ")
+	for (i = 1; i <= n_many; i++)
+		ratio("stat by " many[i] " processes, library / native",
+			"crowd_library_" many[i], "native", "")
+	for (i = 1; i <= n_many; i++) {
+		ratio("create, unlink by " many[i] " processes / native",
+			"crowd_mount_" many[i], "native", "")
+		ratio("  / fuse2fs", "crowd_mount_" many[i], "fuse2fs", "")
+	}
+	for (i = 10; i <= 1000; i *= 10)
+		if (has("idle_" i, "rump"))
+			show("null op, " i " clients attached / 1",
+				sprintf("%.3f", m["idle_" i, "rump"] / m["idle_1", "rump"]),
+				m["idle_" i, "rump"] / m["idle_1", "rump"], 1.1, "<= 1.1",
+				human(m["idle_" i, "rump"], "ns") " to " human(m["idle_1", "rump"], "ns"))
+	n_loads = split("git_status tar sqlite postgres", load, " ")
+	for (i = 1; i <= n_loads; i++) {
+		ratio(load[i] " on the mount / native", load[i], "native", 1.5)
+		ratio("  / fuse2fs", load[i], "fuse2fs", "")
+	}
 	ratio("stat / the same without survival", "survival_stat", "fragile", 1.15)
 	ratio("4 KiB direct pread / without survival", "survival_read", "fragile", 1.15)
 	ratio("4 KiB overwrite / without survival", "survival_write", "fragile", "")
