@@ -73,6 +73,8 @@ int64_t rk__vfs_write(const struct rk__cred *c, struct rk__node n,
 	done = d->write(rk__fs(n.mount), n.ino, buf, len, off);
 	if (done > 0)
 		rk__data_changed(n, off, (uint64_t)done);
+	if (done > 0 && !rk__vfs_has_device(n.mount))
+		rk__change_bytes((uint64_t)done);
 	return done;
 }
 

@@ -456,7 +456,7 @@ uint32_t rk__staged_count(void)
 
 uint64_t rk__staged_bytes(void)
 {
-	return (uint64_t)store.n_staged * RK_PAGE;
+	return (uint64_t)store.n_staged * RK_PAGE + rk__changed_bytes();
 }
 
 void rk__staged_write_ids(uint8_t *to)

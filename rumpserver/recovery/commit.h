@@ -19,6 +19,7 @@ void rk__notes_write(uint8_t *to);	/* with what the memory holds now */
 void rk__notes_undo(void);		/* the memory back, latest first */
 void rk__notes_clear(void);
 bool rk__driver_changed(void);
+uint64_t rk__changed_bytes(void);
 /* RK_CHECK_NOTES: aborts if core memory changed without a note. */
 void rk__notes_verify(void);
 void rk__notes_verify_start(void);

@@ -25,6 +25,7 @@ static struct {
 	size_t section;			/* bytes that the notes take in a record */
 	uint64_t changes;
 	bool driver_changed;
+	uint64_t bytes;			/* that drivers keep in memory */
 } notes;
 
 static void *grow(void *p, size_t size)
@@ -74,6 +75,16 @@ void rk__change_driver(void)
 {
 	notes.changes++;
 	notes.driver_changed = true;
+}
+
+void rk__change_bytes(uint64_t n)
+{
+	notes.bytes += n;
+}
+
+uint64_t rk__changed_bytes(void)
+{
+	return notes.bytes;
 }
 
 bool rk__driver_changed(void)
@@ -132,6 +143,7 @@ void rk__notes_clear(void)
 	notes.undo_len = 0;
 	notes.section = 0;
 	notes.driver_changed = false;
+	notes.bytes = 0;
 }
 
 #ifdef RK_CHECK_NOTES

@@ -65,12 +65,14 @@ void rk__note(void *p, size_t n);
 
 /* The driver is about to change something (rk_host.change). */
 void rk__change_driver(void);
+/* It was given these bytes and keeps them in its memory. */
+void rk__change_bytes(uint64_t n);
 /* Anything noted or changed since the last commit or rollback? */
 bool rk__changed(void);
 /* Grows with every note and every change of a driver: tells whether one op of
  * a batch changed anything. */
 uint64_t rk__change_count(void);
-/* Bytes that the next commit would carry in blocks. */
+/* Bytes that the next commit would carry in blocks, and of those above. */
 uint64_t rk__staged_bytes(void);
 
 struct rk__reply {
