@@ -75,7 +75,7 @@ int rk__mem_inode_new(struct mem *m, const struct inode *dir,
 static uint32_t has_acl(const struct inode *i)
 {
 	for (const struct xattr *x = i->xattrs; x; x = x->next)
-		if (strcmp(x->name, "system.posix_acl_access") == 0)
+		if (strncmp(x->name, "system.posix_acl_", 17) == 0)
 			return RK_STAT_ACL;
 	return 0;
 }

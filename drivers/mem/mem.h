@@ -28,7 +28,7 @@ enum {
 	/* Pages freed in one stage: what a commit then carries stays small. */
 	STAGE_PAGES = 8192,
 	ROOT = 2,
-	MAGIC = 0x01021994,		/* of tmpfs, which it is to programs */
+	MAGIC = 0x01021994,		/* of tmpfs; FUSE shows its own */
 };
 
 #define SIZE_MAX_BYTES	(3ull << 30)	/* of 4 GiB of recoverable memory */
