@@ -3,7 +3,7 @@
  *
  * A driver is a shared object that exports one `const struct rk_driver
  * rk_driver`. The server calls it in recoverable memory, one call at a time,
- * on one thread (execution = interrupt). Whatever the driver keeps in memory
+ * on one thread. Whatever the driver keeps in memory
  * it got from malloc, or in its own writable data, is part of the state that a
  * successor inherits, as of the last commit: so a driver needs no code for
  * recovery, and must keep nothing elsewhere (no descriptors, no threads, no
@@ -78,6 +78,33 @@ struct rk_host {
 	 * rollback touches and every successor finds as they were. For
 	 * counters of what happened, never for state. */
 	void *lasting;
+	/*
+	 * Puts the op that runs to sleep until somebody calls wake() with the
+	 * same key, an address of the driver's own memory. It may return at any
+	 * time: look again whether what was waited for is there. What else is
+	 * in the driver's memory has changed meanwhile, and what stands there
+	 * when wait() is called, others see: so it must make sense.
+	 *
+	 * In the execution model `process` it returns 0, after the restart of
+	 * a server too, and the op goes on from there: what it did before is
+	 * committed and is not done again. In `interrupt` it returns -ERESTART:
+	 * give that back at once; all that the op did is undone, and it is run
+	 * again from its start. So what waits in a loop before it changes
+	 * anything works in both. -EINTR: the caller has got a signal or is
+	 * gone, do not wait. -EAGAIN: too many wait. -EDEADLK: nobody can wait
+	 * here (mount, unmount, sync, reclaim; RK_DRIVER_REOPEN in the stack).
+	 *
+	 *	while (!fs->there) {
+	 *		r = host->wait(host->ctx, &fs->there);
+	 *		if (r < 0)
+	 *			return r;
+	 *	}
+	 */
+	int (*wait)(void *ctx, const void *key);
+	void (*wake)(void *ctx, const void *key);
+	/* Where long work may be left for a moment, with everything as in
+	 * wait(): others who ask meanwhile are served first (process). */
+	void (*yield)(void *ctx);
 };
 
 struct rk_driver;

@@ -22,6 +22,8 @@ enum {
 	RK_FDS_MAX = 1024,		/* of one proc */
 	RK_LOCKS_MAX = 1 << 17,
 	RK_GROUPS_MAX = 64,
+	RK_TASK_FDS = 2,
+	RK_TASK_NODES = 8,
 };
 
 /* A file that somebody holds: the kernel through a mount (lookups), an ofd, a
@@ -85,6 +87,22 @@ struct rk__written {
 	int64_t result;
 };
 
+/*
+ * An op that sleeps in the middle (execution = process; see task.h). Its stack
+ * is in the memory of the task of the same index.
+ */
+struct rk__task {
+	uint32_t asleep;		/* 0: free, and nothing else counts */
+	uint32_t slot;			/* of its request, or RK_SLOT_NOBODY */
+	uint64_t id;
+	void *sp;
+	const void *key;		/* what it waits for; NULL: it gave way */
+	/* What must not go while it sleeps. */
+	uint32_t proc;			/* index + 1 */
+	uint32_t ofd[RK_TASK_FDS];
+	uint32_t vnode[RK_TASK_NODES];
+};
+
 struct rk__mount_state {
 	/* Of each driver of the stack, the lowest first; NULL for those that
 	 * each server mounts anew. */
@@ -105,18 +123,26 @@ struct rk__core {
 	uint32_t proc_brk;		/* procs from here on were never used */
 	uint32_t reclaim;		/* vnodes whose files are to be freed */
 	uint64_t next_token;
+	uint32_t task_brk;		/* tasks from here on never slept */
+	struct rk__task task[RK_TASKS_MAX];
 	uint32_t vnode_hash[RK_VNODE_HASH];
-	uint64_t committed[RK_SLOTS_ALL];	/* last committed id of each slot */
-	struct rk__written written[RK_SLOTS_ALL];
+	uint64_t committed[RK_SLOTS_ALL + 1];	/* last committed id of each slot */
+	struct rk__written written[RK_SLOTS_ALL + 1];
 	uint32_t channel_proc[RK_CHANNELS_MAX];	/* proc + 1 of each channel */
 	struct rk__proc proc[RK_PROCS_MAX];
 	struct rk__vnode vnode[RK_VNODES_MAX];
 	struct rk__ofd ofd[RK_OFDS_MAX];
 	struct rk__lock lock[RK_LOCKS_MAX];
 };
-_Static_assert(sizeof(struct rk__core) < RK_CORE_SIZE, "core fits its region");
+_Static_assert(sizeof(struct rk__core) < RK_TABLES_SIZE, "core fits its region");
 
 #define rk__core ((struct rk__core *)RK_CORE_AT)
+
+static inline uint8_t *rk__task_at(uint32_t index)
+{
+	return (uint8_t *)RK_CORE_AT + RK_TABLES_SIZE +
+	       (uint64_t)index * RK_TASK_SIZE;
+}
 
 /* The drivers of this family, loaded before the zygote was forked; the same in
  * every server. The one that is asked, and those below it, the lowest first,

@@ -123,6 +123,19 @@ static void put(struct rk__ofd *o)
 	rk__core->ofd_free = index_of(o);
 }
 
+uint32_t rk__fd_hold(const struct rk__proc *p, int32_t fd)
+{
+	if (!rk__fd(p, fd))
+		return 0;
+	hold(p->fd[fd]);
+	return p->fd[fd];
+}
+
+void rk__ofd_put(uint32_t ofd)
+{
+	put(ofd_at(ofd));
+}
+
 void rk__fd_close(struct rk__proc *p, int fd)
 {
 	struct rk__ofd *o = rk__fd(p, fd);

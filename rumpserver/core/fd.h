@@ -37,6 +37,12 @@ void rk__fd_set_cloexec(struct rk__proc *p, int fd, bool on);
 /* Closes a descriptor that is open, as close(2) does: the proc's POSIX locks
  * on the file go, with the ofd's last descriptor its own locks too. */
 void rk__fd_close(struct rk__proc *p, int fd);
+/* One reference more, for an op that sleeps: the ofd's number, 0: no such
+ * descriptor. And what gives it back. */
+uint32_t rk__fd_hold(const struct rk__proc *p, int32_t fd);
+void rk__ofd_put(uint32_t ofd);
+/* Gives back what was a channel's hold on a proc (its count of channels). */
+void rk__proc_put(uint32_t index);
 /* A forked proc's descriptors: those of its parent, and the same ofds. */
 void rk__fd_inherit(struct rk__proc *child, const struct rk__proc *parent);
 /* Sets a word of an ofd if it differs: nothing changes, nothing is noted. */

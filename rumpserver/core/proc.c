@@ -10,6 +10,7 @@
 #include "fd.h"
 #include "lock.h"
 #include "syscalls.h"
+#include "task.h"
 #include "vfs_int.h"
 
 enum { UMASK = 022 };
@@ -167,17 +168,26 @@ static void end(struct rk__proc *p)
 	p->cwd = 0;
 }
 
+void rk__proc_put(uint32_t index)
+{
+	struct rk__proc *p = &rk__core->proc[index];
+
+	RK_NOTE(&p->channels);
+	if (--p->channels == 0)
+		end(p);
+}
+
 void rk__proc_detach(uint32_t channel)
 {
 	struct rk__proc *p = rk__proc_of_channel(channel);
 
 	if (!p)
 		return;
+	if (rk__tasks)
+		rk__tasks->client_gone(channel);
 	RK_NOTE(&rk__core->channel_proc[channel]);
-	RK_NOTE(&p->channels);
 	rk__core->channel_proc[channel] = 0;
-	if (--p->channels == 0)
-		end(p);
+	rk__proc_put((uint32_t)(p - rk__core->proc));
 }
 
 bool rk__proc_channel_next(uint32_t *at, uint32_t *ret_channel)

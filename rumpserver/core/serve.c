@@ -13,8 +13,7 @@
  * Who changed what others cache has its answer when they know of it (vfs.h).
  * Until then the answer is held, and each commit carries it again.
  *
- * A request that waits is on the list of a key and nowhere else. fsync waits
- * for a flush point: all that ask in one batch share one.
+ * fsync waits for a flush point: all that ask in one batch share one.
  */
 #include <assert.h>
 #include <errno.h>
@@ -23,12 +22,12 @@
 #include <time.h>
 #include "core/core.h"
 #include "core/serve.h"
+#include "core/task.h"
 #include "core/vfs.h"
 
 enum {
 	BATCH_MAX = 32,
 	BATCH_BYTES_MAX = 1 << 20,	/* staged blocks at which a batch ends */
-	WAIT_BUCKETS = 4096,
 	HELD_MAX = 64,
 	HELD_NS = 1000000000,		/* longer than that, nobody is there */
 };
@@ -49,9 +48,6 @@ static struct {
 	uint64_t flush_point;		/* last commit that was one */
 	uint64_t dirty_max;		/* bytes in overlays: then a flush point */
 	int sync_error;			/* of the last flush point that failed */
-	struct rk__handle *waiting[WAIT_BUCKETS];
-	struct rk__handle *woken, *woken_last;
-	unsigned n_parked;
 } serve;
 
 void rk__serve_start(struct rk__board *board, uint64_t dirty_max)
@@ -64,96 +60,6 @@ bool rk__was_committed(uint32_t slot, uint64_t id)
 {
 	assert(slot < RK_SLOTS_ALL);
 	return rk__core->committed[slot] == id && id != 0;
-}
-
-/* --- waiting -------------------------------------------------------------- */
-
-static struct rk__handle **bucket_of(const void *key)
-{
-	uint64_t h = (uintptr_t)key * 0x9e3779b97f4a7c15ull;
-
-	return &serve.waiting[h >> 52];
-}
-_Static_assert(WAIT_BUCKETS == 1 << 12, "bucket_of takes 12 bits");
-
-void rk__park(struct rk__handle *h, const void *key)
-{
-	struct rk__handle **bucket = bucket_of(key);
-
-	assert(!h->parked && !h->queued);
-	h->parked = true;
-	h->wait_key = key;
-	h->prev = NULL;
-	h->next = *bucket;
-	if (h->next)
-		h->next->prev = h;
-	*bucket = h;
-	serve.n_parked++;
-}
-
-static void unlink_parked(struct rk__handle *h)
-{
-	if (h->prev)
-		h->prev->next = h->next;
-	else
-		*bucket_of(h->wait_key) = h->next;
-	if (h->next)
-		h->next->prev = h->prev;
-	h->next = h->prev = NULL;
-	h->parked = false;
-	h->wait_key = NULL;
-	serve.n_parked--;
-}
-
-bool rk__unpark(struct rk__handle *h)
-{
-	if (!h->parked || !h->wait_key)
-		return false;
-	unlink_parked(h);
-	h->flush_seq = 0;
-	return true;
-}
-
-void rk__wake(const void *key)
-{
-	struct rk__handle *h = *bucket_of(key), *next;
-
-	for (; h; h = next) {
-		next = h->next;
-		if (h->wait_key != key)
-			continue;
-		unlink_parked(h);
-		/* Still not free for anything else: parked without a key. */
-		h->parked = true;
-		if (serve.woken_last)
-			serve.woken_last->next = h;
-		else
-			serve.woken = h;
-		serve.woken_last = h;
-	}
-}
-
-void rk__serve_woken(void)
-{
-	struct rk__handle *h = serve.woken, *next;
-
-	serve.woken = serve.woken_last = NULL;
-	for (; h; h = next) {
-		next = h->next;
-		h->next = NULL;
-		h->parked = false;
-		rk__serve(h);
-	}
-}
-
-bool rk__serve_has_woken(void)
-{
-	return serve.woken != NULL;
-}
-
-unsigned rk__parked_count(void)
-{
-	return serve.n_parked;
 }
 
 /* --- answers -------------------------------------------------------------- */
@@ -266,7 +172,7 @@ static void post_queue(void)
 /* Those who wait for a flush point and do not know which yet. */
 static void tell_flush_waiters(uint64_t seq)
 {
-	struct rk__handle *h = *bucket_of(&flush_key);
+	struct rk__handle *h = rk__waiting(&flush_key);
 
 	for (; h; h = h->next)
 		if (h->wait_key == &flush_key && !h->flush_seq)
@@ -391,7 +297,9 @@ static enum rk__outcome run(struct rk__handle *h)
 	atomic_store_explicit(&b->progress, (progress + 1) | 1,
 			      memory_order_relaxed);
 	RK_CRASHPOINT(request_taken);
+	rk__handle_now = h;
 	o = h->gate->exec(h);
+	rk__handle_now = NULL;
 	progress = atomic_load_explicit(&b->progress, memory_order_relaxed);
 	atomic_store_explicit(&b->progress, progress + 1, memory_order_relaxed);
 	atomic_store_explicit(&b->ops, atomic_load_explicit(&b->ops,
@@ -414,23 +322,70 @@ static void mark_committed(struct rk__handle *h)
 	h->replied = true;
 }
 
-/* Runs h until it is done or parked; stages commit. true: it has an answer. */
-static bool run_through(struct rk__handle *h, uint64_t changes)
+static bool is_asleep(const struct rk__handle *h)
 {
-	enum rk__outcome o;
+	return rk__tasks && rk__tasks->asleep(h);
+}
 
-	h->replied = false;
-	for (;;) {
-		o = run(h);
-		if (o != RK_STAGE)
-			break;
-		rk__serve_flush();
-		changes = rk__change_count();
-	}
-	if (o == RK_PARKED) {
-		assert(rk__change_count() == changes);
+/* What it did so far is committed; it is run on later. */
+static void leave_asleep(struct rk__handle *h, enum rk__outcome o)
+{
+	const void *key = rk__tasks->key(h);
+
+	rk__serve_flush();
+	if (o == RK_SLEEPS && !h->interrupted)
+		rk__park(h, key);
+	else
+		rk__requeue(h);
+}
+
+/* In the model `process` others have their turn between two stages. */
+static bool gives_way(struct rk__handle *h)
+{
+	if (!rk__tasks || !rk__others_wait || !rk__others_wait())
 		return false;
+	rk__requeue(h);
+	return true;
+}
+
+/*
+ * Runs h until it has an answer (RK_DONE, RK_NO_REPLY), is parked, sleeps or
+ * gives way; stages commit. *changes: their count since the last commit of it.
+ */
+static enum rk__outcome run_stages(struct rk__handle *h, uint64_t *changes)
+{
+	for (;;) {
+		bool slept = is_asleep(h);
+		enum rk__outcome o = run(h);
+
+		if (o == RK_SLEEPS || o == RK_YIELDS) {
+			leave_asleep(h, o);
+			return RK_SLEEPS;
+		}
+		/* A driver may only wait by leaving (RK_EWAIT in driver.h). */
+		if (o == RK_DONE && h->parked) {
+			if (h->result == -ERESTART)
+				o = RK_PARKED;
+			else
+				rk__unpark(h);
+		}
+		if (o != RK_STAGE && !(slept && o == RK_PARKED))
+			return o;
+		if (slept)
+			rk__tasks->end(h);
+		rk__serve_flush();
+		*changes = rk__change_count();
+		if (o == RK_PARKED || gives_way(h))
+			return RK_SLEEPS;
 	}
+}
+
+/* true: it has an answer. */
+static bool take_outcome(struct rk__handle *h, enum rk__outcome o,
+			 uint64_t changes)
+{
+	if (o == RK_PARKED || o == RK_SLEEPS)
+		return false;
 	if (o == RK_NO_REPLY)
 		h->result = 0;
 	if (rk__change_count() != changes && h->result >= 0) {
@@ -446,6 +401,49 @@ static void enqueue(struct rk__handle *h)
 	serve.queue[serve.n_queued++] = h;
 }
 
+/* An op that slept is at its end, alone: with its answer, good or bad, its
+ * stack goes. */
+static void end_slept(struct rk__handle *h, enum rk__outcome o,
+		      uint64_t changes)
+{
+	if (h->result < 0 && rk__change_count() != changes)
+		roll_back();
+	rk__tasks->end(h);
+	mark_committed(h);
+	h->replied = o == RK_DONE;
+	enqueue(h);
+	rk__serve_flush();
+}
+
+/* Its changes are to be taken back: it failed, or waits to be run anew. */
+static bool is_undone(const struct rk__handle *h, enum rk__outcome o,
+		      uint64_t changes)
+{
+	return rk__change_count() != changes &&
+	       (o == RK_PARKED || (o == RK_DONE && h->result < 0));
+}
+
+static void run_alone(struct rk__handle *h)
+{
+	uint64_t changes = rk__change_count();
+	enum rk__outcome o;
+
+	h->queued = h->replied = false;
+	o = run_stages(h, &changes);
+	if (o == RK_SLEEPS)
+		return;
+	if (is_asleep(h)) {
+		end_slept(h, o, changes);
+		return;
+	}
+	if (is_undone(h, o, changes))
+		roll_back();
+	if (!take_outcome(h, o, changes))
+		return;
+	enqueue(h);
+	rk__serve_flush();
+}
+
 /* Rolls the whole batch back and runs each of it by itself. */
 static void run_each_alone(struct rk__handle *last)
 {
@@ -456,17 +454,10 @@ static void run_each_alone(struct rk__handle *last)
 	batch[n++] = last;
 	serve.n_queued = 0;
 	roll_back();
-	for (unsigned i = 0; i < n; i++) {
-		uint64_t changes = rk__change_count();
-
-		batch[i]->queued = false;
-		if (!run_through(batch[i], changes))
-			continue;
-		if (batch[i]->result < 0 && rk__change_count() != changes)
-			roll_back();
-		enqueue(batch[i]);
-		rk__serve_flush();
-	}
+	if (last->parked)
+		rk__unpark(last);
+	for (unsigned i = 0; i < n; i++)
+		run_alone(batch[i]);
 }
 
 static bool batch_is_full(void)
@@ -479,23 +470,33 @@ static bool batch_is_full(void)
 
 void rk__serve(struct rk__handle *h)
 {
-	uint64_t changes;
+	uint64_t changes, seq;
+	enum rk__outcome o;
 	bool others;
 
-	if (h->direct_output && rk__changed())
+	if (is_asleep(h)) {
 		rk__serve_flush();
-	changes = rk__change_count();
-	others = rk__changed();
-	if (!run_through(h, changes)) {
+		run_alone(h);
 		return;
 	}
-	if (h->result < 0 && rk__change_count() != changes) {
-		if (others) {
+	if (h->direct_output && rk__changed())
+		rk__serve_flush();
+	h->replied = false;
+	changes = rk__change_count();
+	others = rk__changed();
+	seq = rk__committed_seq();
+	o = run_stages(h, &changes);
+	if (o == RK_SLEEPS)
+		return;
+	if (is_undone(h, o, changes)) {
+		if (others && seq == rk__committed_seq()) {
 			run_each_alone(h);
 			return;
 		}
 		roll_back();
 	}
+	if (!take_outcome(h, o, changes))
+		return;
 	if (!rk__changed() && serve.n_queued == 0) {
 		post(h);
 		return;

@@ -26,6 +26,9 @@ enum rk__outcome {
 	RK_PARKED,		/* it waits: rk__park() was called; nothing changed */
 	RK_STAGE,		/* a part is done and noted: commit, then run it again */
 	RK_NO_REPLY,		/* done, and nobody waits (FORGET, RELEASE) */
+	/* On a stack of its own (task.h), in the middle: commit, and */
+	RK_SLEEPS,		/* run it on when what it waits for is woken */
+	RK_YIELDS,		/* run it on after those who wait */
 };
 
 struct rk__gate_ops {
@@ -39,6 +42,9 @@ struct rk__gate_ops {
 	/* Delivers the answer and frees the slot (also for RK_NO_REPLY, where
 	 * it only frees). h may be reused for the next request afterwards. */
 	void (*post)(struct rk__handle *h);
+	/* Is there a place for this request to stand while it waits for long?
+	 * NULL: always. */
+	bool (*may_wait)(struct rk__handle *h);
 };
 
 struct rk__handle {
@@ -48,6 +54,8 @@ struct rk__handle {
 	/* exec may write straight to where the client looks (a channel's
 	 * payload): the core commits earlier changes before it runs this. */
 	bool direct_output;
+	/* The caller got a signal or is gone: no driver waits for it. */
+	bool interrupted;
 	int64_t result;
 	const void *out;		/* stable until post */
 	uint32_t out_len;
@@ -70,6 +78,11 @@ bool rk__was_committed(uint32_t slot, uint64_t id);
  * from its start by rk__serve_woken(), which the loop calls. */
 void rk__park(struct rk__handle *h, const void *key);
 void rk__wake(const void *key);
+/* The first of a list (`next`) that has all who wait for this key, and some
+ * others. */
+struct rk__handle *rk__waiting(const void *key);
+/* To be run again after those who wait now. */
+void rk__requeue(struct rk__handle *h);
 void rk__serve_woken(void);
 bool rk__serve_has_woken(void);
 /* The client gave up (signal, death): takes a parked request off its queue;

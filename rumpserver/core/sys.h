@@ -14,12 +14,12 @@
 #include <fcntl.h>
 #include "fd.h"
 #include "serve.h"
+#include "task.h"
 #include "vfs_int.h"
 #include "views.h"
 #include "walk.h"
 
 struct rk__call {
-	struct rk__handle *handle;
 	struct rk__proc *proc;
 	struct rk__cred cred;
 	bool cancelled;			/* the caller no longer waits */

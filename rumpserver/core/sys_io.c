@@ -83,8 +83,8 @@ static int64_t flush(struct rk__call *c, uint32_t mount)
 {
 	if (c->cancelled)
 		return -EINTR;
-	c->outcome = rk__serve_fsync(c->handle, mount);
-	return c->handle->result;
+	c->outcome = rk__serve_fsync(rk__handle_now, mount);
+	return rk__handle_now->result;
 }
 
 /*
@@ -93,14 +93,14 @@ static int64_t flush(struct rk__call *c, uint32_t mount)
  */
 static struct rk__written *written(const struct rk__call *c)
 {
-	return &rk__core->written[c->handle->slot];
+	return &rk__core->written[rk__handle_now->slot];
 }
 
 static bool is_written(const struct rk__call *c)
 {
 	const struct rk__written *w = written(c);
 
-	return w->id == c->handle->id && w->token == c->proc->token &&
+	return w->id == rk__handle_now->id && w->token == c->proc->token &&
 	       w->result > 0;
 }
 
@@ -119,7 +119,7 @@ static int64_t end_write(struct rk__call *c, bool durable, int64_t n)
 		return n;
 	RK_NOTE(w);
 	*w = (struct rk__written){
-		.id = c->handle->id,
+		.id = rk__handle_now->id,
 		.token = c->proc->token,
 		.result = n,
 	};

@@ -23,7 +23,7 @@ static int64_t set(struct rk__call *c, uint32_t vnode,
 	e = rk__lock_wait(vnode, r);
 	if (e != 0)
 		return rk__call_stage(c, e);
-	rk__park(c->handle, rk__lock_key(vnode));
+	rk__park(rk__handle_now, rk__lock_key(vnode));
 	c->outcome = RK_PARKED;
 	return 0;
 }

@@ -174,6 +174,10 @@ static int64_t do_open(struct rk__call *c, struct opening a)
 						 find_or_create(c, &w, &a);
 	if (r != 0)
 		return rk__call_stage(c, r);
+	/* Others may have taken it while a driver slept. */
+	fd = rk__fd_lowest(c->proc, 0);
+	if (fd < 0)
+		return fd;
 	return open_node(c, fd, w.node, &w.st, a.flags);
 }
 

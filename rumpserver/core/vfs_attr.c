@@ -6,11 +6,13 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 #include "acl.h"
+#include "task.h"
 #include "vfs_int.h"
 
 int rk__vfs_getattr(struct rk__node n, struct rk_stat *ret)
 {
 	const struct rk_driver *d = rk__ops(n.mount);
+	RK_CLAIM(n, RK_LOOKS);
 	int r = d->getattr ? d->getattr(rk__fs(n.mount), n.ino, ret) : -EIO;
 
 	ret->dev = rk__mount_dev(n.mount);
@@ -54,6 +56,7 @@ int rk__vfs_setattr(const struct rk__cred *c, struct rk__node n,
 		    const struct rk_setattr *set, struct rk_stat *ret)
 {
 	const struct rk_driver *d = rk__ops(n.mount);
+	RK_CLAIM(n, RK_WRITES);
 	struct rk_setattr s;
 	struct rk_stat st;
 	int r = rk__writable(n.mount);
@@ -97,6 +100,7 @@ int rk__vfs_getxattr(const struct rk__cred *c, struct rk__node n,
 		     const char *name, void *buf, size_t size)
 {
 	const struct rk_driver *d = rk__ops(n.mount);
+	RK_CLAIM(n, RK_LOOKS);
 	int r = xattr_check(c, n, name, false);
 
 	if (r < 0)
@@ -110,6 +114,7 @@ int rk__vfs_setxattr(const struct rk__cred *c, struct rk__node n,
 		     uint32_t flags)
 {
 	const struct rk_driver *d = rk__ops(n.mount);
+	RK_CLAIM(n, RK_WRITES);
 	int r;
 
 	if (flags & ~(uint32_t)(XATTR_CREATE | XATTR_REPLACE))
@@ -129,6 +134,7 @@ int rk__vfs_removexattr(const struct rk__cred *c, struct rk__node n,
 			const char *name)
 {
 	const struct rk_driver *d = rk__ops(n.mount);
+	RK_CLAIM(n, RK_WRITES);
 	int r = xattr_check(c, n, name, true);
 
 	if (r < 0)
@@ -159,13 +165,14 @@ static int drop_trusted(char *list, int len)
 int rk__vfs_listxattr(const struct rk__cred *c, struct rk__node n, char *list,
 		      size_t size)
 {
-	static char all[RK_XATTR_SIZE_MAX];
+	char *all = rk__room(RK_ROOM_NAMES);
 	const struct rk_driver *d = rk__ops(n.mount);
+	RK_CLAIM(n, RK_LOOKS);
 	int r;
 
 	if (!d->listxattr)
 		return -EOPNOTSUPP;
-	r = d->listxattr(rk__fs(n.mount), n.ino, all, sizeof all);
+	r = d->listxattr(rk__fs(n.mount), n.ino, all, RK_XATTR_SIZE_MAX);
 	if (r < 0)
 		return r == -ERANGE ? -E2BIG : r;
 	if (c->uid != 0)

@@ -3,11 +3,16 @@
  */
 #include <string.h>
 #include <unistd.h>
+#include "task.h"
 #include "vfs_int.h"
+
+/* Of a write, between two looks at who else waits. */
+enum { PIECE = 64 << 10 };
 
 int rk__vfs_readlink(struct rk__node n, char *buf, size_t size)
 {
 	const struct rk_driver *d = rk__ops(n.mount);
+	RK_CLAIM(n, RK_LOOKS);
 
 	return d->readlink ? d->readlink(rk__fs(n.mount), n.ino, buf, size) :
 			     -EINVAL;
@@ -16,6 +21,7 @@ int rk__vfs_readlink(struct rk__node n, char *buf, size_t size)
 int64_t rk__vfs_read(struct rk__node n, void *buf, size_t len, uint64_t off)
 {
 	const struct rk_driver *d = rk__ops(n.mount);
+	RK_CLAIM(n, RK_LOOKS);
 
 	if (off > INT64_MAX)
 		return -EINVAL;
@@ -48,11 +54,43 @@ int rk__before_write(const struct rk__cred *c, struct rk__node n,
 			    -EROFS;
 }
 
+/*
+ * Where others may come in between, a long write goes in pieces. What failed in
+ * a later piece before it changed anything is known by the bytes that are
+ * missing, as write(2) has it; else all since the last commit is taken back.
+ */
+static int64_t write_pieces(struct rk__node n, const uint8_t *buf, size_t len,
+			    uint64_t off)
+{
+	const struct rk_driver *d = rk__ops(n.mount);
+	size_t done = 0, piece = rk__work_now ? PIECE : len;
+	uint64_t changes = 0;
+	int64_t r;
+
+	do {
+		if (done) {
+			if (!rk__task_yield())
+				break;
+			changes = rk__change_count();
+		}
+		if (piece > len - done)
+			piece = len - done;
+		r = d->write(rk__fs(n.mount), n.ino, buf + done, piece,
+			     off + done);
+		if (r < 0)
+			return done && changes == rk__change_count() ?
+			       (int64_t)done : r;
+		done += (size_t)r;
+	} while ((size_t)r == piece && done < len);
+	return (int64_t)done;
+}
+
 int64_t rk__vfs_write(const struct rk__cred *c, struct rk__node n,
 		      const void *buf, size_t len, uint64_t off, bool append,
 		      uint64_t *ret_off)
 {
 	const struct rk_driver *d = rk__ops(n.mount);
+	RK_CLAIM(n, RK_WRITES);
 	struct rk_stat st;
 	int64_t done;
 	int r;
@@ -70,7 +108,7 @@ int64_t rk__vfs_write(const struct rk__cred *c, struct rk__node n,
 		len = (size_t)(INT64_MAX - off);
 	if (ret_off)
 		*ret_off = off;
-	done = d->write(rk__fs(n.mount), n.ino, buf, len, off);
+	done = write_pieces(n, buf, len, off);
 	if (done > 0)
 		rk__data_changed(n, off, (uint64_t)done);
 	if (done > 0 && !rk__vfs_has_device(n.mount))
@@ -82,6 +120,7 @@ int rk__vfs_fallocate(const struct rk__cred *c, struct rk__node n,
 		      uint32_t mode, uint64_t off, uint64_t len)
 {
 	const struct rk_driver *d = rk__ops(n.mount);
+	RK_CLAIM(n, RK_WRITES);
 	struct rk_stat st;
 	int r;
 
@@ -104,6 +143,7 @@ int rk__vfs_fallocate(const struct rk__cred *c, struct rk__node n,
 int rk__vfs_seek(struct rk__node n, uint64_t off, bool hole, uint64_t *ret)
 {
 	const struct rk_driver *d = rk__ops(n.mount);
+	RK_CLAIM(n, RK_LOOKS);
 	struct rk_stat st;
 	int r = rk__vfs_getattr(n, &st);
 
@@ -144,13 +184,13 @@ int64_t rk__vfs_copy(const struct rk__cred *c, struct rk__node from,
 		     uint64_t off_from, struct rk__node to, uint64_t off_to,
 		     uint64_t len)
 {
-	static uint8_t buf[RK_IO_MAX];
+	uint8_t *buf = rk__room(RK_ROOM_DATA);
 	int64_t n = copy_check(from, off_from, to, off_to, len);
 
 	if (n < 0)
 		return n;
-	if (len > sizeof buf)
-		len = sizeof buf;
+	if (len > RK_IO_MAX)
+		len = RK_IO_MAX;
 	n = rk__vfs_read(from, buf, (size_t)len, off_from);
 	if (n <= 0)
 		return n;
@@ -181,6 +221,7 @@ int rk__vfs_readdir(struct rk__node dir, uint64_t cookie, rk_emit_fn *emit,
 		    void *arg)
 {
 	const struct rk_driver *d = rk__ops(dir.mount);
+	RK_CLAIM(dir, RK_READS);
 	struct listing l = {.dir = dir, .emit = emit, .arg = arg};
 	uint32_t v = rk__vnode_find(dir);
 

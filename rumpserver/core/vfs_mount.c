@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include "task.h"
 #include "vfs_int.h"
 
 bool rk__mount_read_only[RK_MOUNTS_MAX];
@@ -19,10 +20,14 @@ static void restart_mount(const struct rk__family *f, uint32_t mount)
 
 void rk__vfs_restart(const struct rk__family *f)
 {
+	bool process = false;
 	uint32_t i;
 
-	for (i = 0; i < f->n_mounts; i++)
+	for (i = 0; i < f->n_mounts; i++) {
 		restart_mount(f, i);
+		process |= f->mount[i].process;
+	}
+	rk__process_start(process);
 	rk__name_purge_all();
 	rk__lock_restart();
 	rk__walk_restart(f);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <linux/fs.h>
 #include "acl.h"
+#include "task.h"
 #include "vfs_int.h"
 
 /* A chain of ".." longer than this is a damaged file system. */
@@ -70,6 +71,19 @@ static int find(struct rk__node dir, const char *name, size_t len,
 	return r;
 }
 
+/* What a name stands for, to be claimed; nothing (inode 0) if nobody sleeps
+ * here at all. */
+static struct rk__node entry(struct rk__node dir, const char *name, size_t len)
+{
+	struct rk__node none = {0};
+	struct rk_stat st;
+
+	if (!rk__work_now || rk__name_check(name, len) < 0 ||
+	    rk__is_dots(name, len) || find(dir, name, len, &st) < 0)
+		return none;
+	return rk__node(dir.mount, st.ino);
+}
+
 /* Attributes of a directory in which `c` may do `mask`. */
 static int get_dir(const struct rk__cred *c, struct rk__node dir,
 		   unsigned mask, struct rk_stat *ret)
@@ -86,6 +100,7 @@ static int get_dir(const struct rk__cred *c, struct rk__node dir,
 int rk__vfs_lookup(const struct rk__cred *c, struct rk__node dir,
 		   const char *name, size_t len, struct rk_stat *ret)
 {
+	RK_CLAIM(dir, RK_READS);
 	struct rk_stat st;
 	int r = rk__name_check(name, len);
 
@@ -166,6 +181,7 @@ int rk__vfs_create(const struct rk__cred *c, struct rk__node dir,
 		   struct rk_stat *ret)
 {
 	const struct rk_driver *d = rk__ops(dir.mount);
+	RK_CLAIM(dir, RK_WRITES);
 	struct rk_stat dir_st;
 	struct rk_new n;
 	uint64_t ino;
@@ -197,6 +213,7 @@ int rk__vfs_tmpfile(const struct rk__cred *c, struct rk__node dir,
 		    struct rk_stat *ret)
 {
 	const struct rk_driver *d = rk__ops(dir.mount);
+	RK_CLAIM(dir, RK_WRITES);
 	struct rk_stat dir_st;
 	struct rk_new n;
 	uint32_t v;
@@ -245,6 +262,8 @@ int rk__vfs_link(const struct rk__cred *c, struct rk__node n,
 		 struct rk_stat *ret)
 {
 	const struct rk_driver *d = rk__ops(dir.mount);
+	RK_CLAIM(dir, RK_WRITES);
+	RK_CLAIM(n, RK_WRITES);
 	struct rk_stat dir_st, st;
 	int r;
 
@@ -306,6 +325,8 @@ int rk__vfs_unlink(const struct rk__cred *c, struct rk__node dir,
 		   const char *name, size_t len, bool directory)
 {
 	const struct rk_driver *d = rk__ops(dir.mount);
+	RK_CLAIM(dir, RK_WRITES);
+	RK_CLAIM(entry(dir, name, len), RK_WRITES);
 	struct rk_stat st;
 	int r = rk__name_check(name, len);
 
@@ -469,6 +490,10 @@ int rk__vfs_rename(const struct rk__cred *c, struct rk__node dir,
 		   const char *newname, size_t newlen, uint32_t flags)
 {
 	const struct rk_driver *d = rk__ops(dir.mount);
+	RK_CLAIM(dir.ino < newdir.ino ? dir : newdir, RK_WRITES);
+	RK_CLAIM(dir.ino < newdir.ino ? newdir : dir, RK_WRITES);
+	RK_CLAIM(entry(dir, name, len), RK_WRITES);
+	RK_CLAIM(entry(newdir, newname, newlen), RK_WRITES);
 	struct rename m = {
 		.c = c, .dir = dir, .newdir = newdir, .flags = flags,
 	};

@@ -11,6 +11,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include "task.h"
 #include "vfs_int.h"
 
 enum { OPTIONS_MAX = 64 };
@@ -51,6 +52,34 @@ static bool reopens(const struct layer *l)
 	return l->driver->flags & RK_DRIVER_REOPEN;
 }
 
+/* What lies on the stack of an op that sleeps must be good in a successor:
+ * where one driver is mounted anew by it, nobody may sleep. */
+static bool may_sleep(uint32_t mount)
+{
+	for (uint32_t i = 0; i < height(mount); i++)
+		if (reopens(&stack[mount][i]))
+			return false;
+	return true;
+}
+
+static int cannot_wait(void *ctx, const void *key)
+{
+	return -EDEADLK;
+}
+
+static void add_sleep(uint32_t mount)
+{
+	bool may = may_sleep(mount);
+
+	for (uint32_t i = 0; i < height(mount); i++) {
+		struct rk_host *host = &stack[mount][i].host;
+
+		host->wait = may ? rk__host_wait : cannot_wait;
+		host->wake = rk__host_wake;
+		host->yield = rk__host_yield;
+	}
+}
+
 void rk__stack_restart(const struct rk__family *f, uint32_t mount)
 {
 	const struct rk__mount_state *state = &rk__core->mount[mount];
@@ -69,6 +98,7 @@ void rk__stack_restart(const struct rk__family *f, uint32_t mount)
 		l->root = state->layer_root[i];
 		l->up = true;
 	}
+	add_sleep(mount);
 	rk__top_fs[mount] = stack[mount][n - 1].fs;
 }
 _Static_assert(RK_STACK_MAX * RK_LASTING_SIZE <= RK_PAGE, "a page for each");

@@ -315,6 +315,16 @@ static bool has_news(const struct rk__chan *c)
 				    memory_order_relaxed) != c->doorbell;
 }
 
+bool rk__channel_has_news(void)
+{
+	const struct rk__chan *c;
+
+	for (c = rk__channel_gate.active; c; c = c->next)
+		if (has_news(c))
+			return true;
+	return rk__socket_pending();
+}
+
 static void say_sleeping(struct rk__chan *c)
 {
 	c->awake = false;

@@ -22,6 +22,8 @@
 #include "fuse.h"
 
 static struct rk__fuse fuses[RK_MOUNTS_MAX];
+/* At the same address in every server: ops that sleep keep pointers to theirs. */
+static struct rk__fuse_slot slots[RK_MOUNTS_MAX][RK_FUSE_SLOTS];
 static const struct rk__family *family;
 
 static void post(struct rk__handle *h);
@@ -31,6 +33,7 @@ static const struct rk__gate_ops fuse_gate = {
 	.caches = true,
 	.exec = rk__fuse_exec,
 	.post = post,
+	.may_wait = rk__fuse_may_wait,
 };
 
 struct rk__fuse *rk__fuse_of(uint32_t mount)
@@ -91,15 +94,28 @@ static void push_free(struct rk__fuse *f, unsigned i)
 		f->free_small[f->n_free_small++] = (uint16_t)i;
 }
 
+bool rk__fuse_get_buffer(struct rk__fuse_slot *s)
+{
+	struct rk__fuse *f = s->fuse;
+
+	if (!s->buffer && f->n_free_buffer)
+		s->buffer = f->free_buffer[--f->n_free_buffer];
+	return s->buffer;
+}
+
+void rk__fuse_put_buffer(struct rk__fuse_slot *s)
+{
+	if (s->buffer)
+		s->fuse->free_buffer[s->fuse->n_free_buffer++] = s->buffer;
+	s->buffer = NULL;
+}
+
 void rk__fuse_release(struct rk__fuse_slot *s)
 {
 	struct rk__fuse *f = s->fuse;
 	unsigned i = index_of(s);
 
-	if (s->buffer) {
-		f->free_buffer[f->n_free_buffer++] = s->buffer;
-		s->buffer = NULL;
-	}
+	rk__fuse_put_buffer(s);
 	if (i < RK_FUSE_BIG_SLOTS)
 		s->request->len = 0;
 	else
@@ -224,11 +240,36 @@ static void end_wait(struct rk__fuse *f, unsigned i)
 	struct rk__fuse_slot *s = rk__fuse_slot(f, i);
 	const struct rk__fuse_op *op = rk__fuse_op(s->request->opcode);
 
-	if (!op || !(op->flags & RK_FUSE_INTERRUPTIBLE))
+	/* Or in a driver. */
+	if (!s->waits && (!op || !(op->flags & RK_FUSE_INTERRUPTIBLE)))
 		return;
 	atomic_store(&f->inbox->interrupted[i], 1);
+	s->handle.interrupted = true;
 	if (rk__unpark(&s->handle))
 		rk__serve(&s->handle);
+}
+
+bool rk__fuse_interrupted(const struct rk__fuse_slot *s)
+{
+	return atomic_load(&s->fuse->inbox->interrupted[index_of(s)]);
+}
+
+/*
+ * Those who wait must not take the slots that go on without them: of the small
+ * ones those that unlocking needs, of the big ones one to serve and the one
+ * that is left free.
+ */
+bool rk__fuse_may_wait(struct rk__handle *h)
+{
+	struct rk__fuse_slot *s = (struct rk__fuse_slot *)h;
+
+	if (!s->waits)
+		s->waits = index_of(s) < RK_FUSE_BIG_SLOTS ?
+			s->fuse->n_free_big > 2 :
+			s->fuse->n_free_small >= RK_FUSE_RESERVE;
+	if (s->buffer && !s->fuse->n_free_buffer)
+		s->waits = false;
+	return s->waits;
 }
 
 static void interrupt(struct rk__fuse *f, const struct rk__fuse_slot *s)
@@ -259,8 +300,8 @@ void rk__fuse_serve(struct rk__fuse_slot *s)
 	if (op && (op->flags & RK_FUSE_BUFFER)) {
 		if (!f->n_free_buffer)
 			rk__serve_flush();
-		assert(f->n_free_buffer);
-		s->buffer = f->free_buffer[--f->n_free_buffer];
+		rk__fuse_get_buffer(s);
+		assert(s->buffer);
 	}
 	s->waits = false;
 	s->handle = (struct rk__handle){
@@ -393,9 +434,7 @@ int rk__fuse_prepare(const struct rk__family *fam, uint32_t mount)
 	family = fam;
 	rk__notice_start();
 	f->mount = mount;
-	f->slot = calloc(RK_FUSE_SLOTS, sizeof *f->slot);
-	if (!f->slot)
-		return -ENOMEM;
+	f->slot = slots[mount];
 	r = map_inbox(f, fam->inbox_fd[mount]);
 	if (r == 0)
 		r = make_buffers(f);

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include "gate.h"
 #include "notice.h"
+#include "../core/task.h"
 #include "../core/vfs.h"
 
 #define RK_FUSE_MAX_WRITE	(128u << 10)
@@ -73,7 +74,7 @@ struct rk__fuse_slot {
 	struct fuse_in_header *request;	/* in the inbox */
 	uint8_t *buffer;		/* of a large answer, or NULL */
 	bool seen;			/* the kernel has sent it again */
-	bool waits;			/* for a lock; may go on doing so */
+	bool waits;			/* for a lock, in a driver; may go on */
 	struct {
 		struct fuse_out_header head;
 		_Alignas(8) uint8_t data[RK_FUSE_OUT_SMALL];
@@ -119,6 +120,12 @@ struct rk__fuse_slot *rk__fuse_slot(struct rk__fuse *f, unsigned i);
 enum rk__fuse_taken rk__fuse_take(struct rk__fuse *f, unsigned leave,
 				  struct rk__fuse_slot **ret);
 void rk__fuse_serve(struct rk__fuse_slot *s);
+/* One for a large answer, if any is free. */
+bool rk__fuse_get_buffer(struct rk__fuse_slot *s);
+void rk__fuse_put_buffer(struct rk__fuse_slot *s);
+/* May this request take its slot for as long as it waits? */
+bool rk__fuse_may_wait(struct rk__handle *h);
+bool rk__fuse_interrupted(const struct rk__fuse_slot *s);
 /* The id of the request in slot i, 0: none. */
 uint64_t rk__fuse_held(const struct rk__fuse *f, unsigned i);
 /* Makes the slot empty; for whoever finds the inbox it is from then on. */

@@ -302,19 +302,6 @@ int rk__fuse_setlk(struct rk__fuse_call *c)
 	return r;
 }
 
-/* Waiting locks must not take the slots that unlocking needs. */
-static bool may_wait(struct rk__fuse_slot *s)
-{
-	if (!s->waits)
-		s->waits = s->fuse->n_free_small >= RK_FUSE_RESERVE;
-	return s->waits;
-}
-
-static bool interrupted(const struct rk__fuse_slot *s)
-{
-	return atomic_load(&s->fuse->inbox->interrupted[s - s->fuse->slot]);
-}
-
 int rk__fuse_setlkw(struct rk__fuse_call *c)
 {
 	struct rk__fuse_slot *s = c->slot;
@@ -323,9 +310,9 @@ int rk__fuse_setlkw(struct rk__fuse_call *c)
 
 	if (r < 0)
 		return r;
-	r = interrupted(s) ? -EINTR : rk__lock_set(c->vnode, &want);
+	r = rk__fuse_interrupted(s) ? -EINTR : rk__lock_set(c->vnode, &want);
 	if (r == -EAGAIN)
-		r = may_wait(s) ? rk__lock_wait(c->vnode, &want) : -ENOLCK;
+		r = rk__fuse_may_wait(&s->handle) ? rk__lock_wait(c->vnode, &want) : -ENOLCK;
 	else if (r == 0)
 		return 0;
 	if (r < 0) {

@@ -222,30 +222,83 @@ static int run(struct rk__fuse_call *c, const struct rk__fuse_op *op)
 	return r < 0 ? r : op->run(c);
 }
 
-enum rk__outcome rk__fuse_exec(struct rk__handle *h)
+static int call(struct rk__fuse_slot *s, const struct fuse_in_header *in,
+		void *out, enum rk__outcome *ret)
 {
-	struct rk__fuse_slot *s = (struct rk__fuse_slot *)h;
-	const struct fuse_in_header *in = s->request;
-	const struct rk__fuse_op *op = rk__fuse_op(in->opcode);
 	struct rk__fuse_call c = {
 		.slot = s,
 		.in = in,
 		.mount = s->fuse->mount,
 		.cred = { .uid = in->uid, .gid = in->gid, .pid = in->pid,
 			  .checked = true },
-		.out = s->buffer ? s->buffer : s->out.data,
+		.out = out,
 		.room = s->buffer ? RK_FUSE_MAX_WRITE : RK_FUSE_OUT_SMALL,
 		.outcome = RK_DONE,
 	};
+	int r = run(&c, rk__fuse_op(in->opcode));
+
+	*ret = c.outcome;
+	return r;
+}
+
+/* --- as a task ----------------------------------------------------------------- */
+
+struct task_call {
+	struct rk__fuse_slot *slot;	/* at the same address in each server */
+	int result;
+};
+
+static void body(struct rk__work *w)
+{
+	struct task_call *t = (struct task_call *)w->arg;
+
+	t->result = call(t->slot, (struct fuse_in_header *)w->in, w->out,
+			 &w->outcome);
+}
+
+static int call_in_task(struct rk__fuse_slot *s, void *out,
+			enum rk__outcome *ret)
+{
+	bool asleep;
+	struct rk__work *w = rk__tasks->begin(&s->handle, s->request,
+					      s->request->len, &asleep);
+	struct task_call *t = (struct task_call *)w->arg;
+
+	if (!asleep) {
+		*t = (struct task_call){ .slot = s };
+		w->out_len = s->buffer ? RK_FUSE_MAX_WRITE : RK_FUSE_OUT_SMALL;
+		w->body = body;
+	}
+	*ret = rk__tasks->run(w);
+	if (*ret == RK_DONE && t->result > 0)
+		memcpy(out, w->out, (size_t)t->result);
+	return t->result;
+}
+
+enum rk__outcome rk__fuse_exec(struct rk__handle *h)
+{
+	struct rk__fuse_slot *s = (struct rk__fuse_slot *)h;
+	const struct rk__fuse_op *op = rk__fuse_op(s->request->opcode);
+	enum rk__outcome outcome;
+	void *out;
 	int r;
 
+	if (op && (op->flags & RK_FUSE_BUFFER) && !rk__fuse_get_buffer(s)) {
+		rk__requeue(h);		/* until answers have left theirs */
+		return RK_PARKED;
+	}
+	out = s->buffer ? s->buffer : s->out.data;
+	h->interrupted = rk__fuse_interrupted(s);
 	rk__notice_own(true);
-	r = run(&c, op);
+	r = rk__tasks ? call_in_task(s, out, &outcome) :
+			call(s, s->request, out, &outcome);
 	rk__notice_own(false);
-	if (c.outcome != RK_DONE)
-		return c.outcome;
+	if (outcome == RK_PARKED)
+		rk__fuse_put_buffer(s);
+	if (outcome != RK_DONE)
+		return outcome;
 	h->result = r < 0 ? r : 0;
-	h->out = c.out;
+	h->out = out;
 	h->out_len = r > 0 ? (uint32_t)r : 0;
 	return op && (op->flags & RK_FUSE_NO_REPLY) ? RK_NO_REPLY : RK_DONE;
 }

@@ -23,6 +23,8 @@ int rk__loop_add(struct rk__source *s, uint32_t events);
 void rk__loop_remove(struct rk__source *s);
 /* Calls those that are ready; sleeps for that if it may. true: there were. */
 bool rk__loop_dispatch(int timeout_ms);
+/* Would it find any? Takes nothing away from it. */
+bool rk__loop_is_ready(void);
 
 /* --- where the server runs (place.c) --------------------------------------- */
 
@@ -67,6 +69,8 @@ void rk__channel_repost(const struct rk__reply_head *r, const uint8_t *bytes);
 void rk__channel_resume(void);
 /* Polls recently active channels without a call; true if there was any. */
 bool rk__channel_poll(void);
+/* Has one of those a request that nobody has looked at? */
+bool rk__channel_has_news(void);
 /* Before the loop sleeps: sets `sleeping` on the active channels and looks
  * again; false: something came, do not sleep. Those that ring become active
  * by it: there is nothing to undo afterwards. */

@@ -2,6 +2,7 @@
  * source.c - the set of descriptors that the server's loop sleeps on.
  */
 #include <errno.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include "gate/gate.h"
 
@@ -47,4 +48,11 @@ bool rk__loop_dispatch(int timeout_ms)
 	}
 	n_events = 0;
 	return any;
+}
+
+bool rk__loop_is_ready(void)
+{
+	struct pollfd p = { .fd = set, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
 }

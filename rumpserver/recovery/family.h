@@ -39,6 +39,9 @@ enum {
 #define RK_SLOTS_PER_CHANNEL	65
 #define RK_SLOTS_ALL		(RK_SLOT_CHANNELS + RK_CHANNELS_MAX * RK_SLOTS_PER_CHANNEL)
 
+/* One more, for ops whose clients are gone. */
+#define RK_SLOT_NOBODY		RK_SLOTS_ALL
+
 /* Why a server ended, as far as it could say itself. */
 enum rk__cause {
 	RK_CAUSE_NONE,			/* no word: a SIGKILL from outside */
@@ -108,6 +111,7 @@ struct rk__mount_spec {
 	bool rw;			/* asked for by name */
 	bool writeback;			/* the kernel keeps what was written */
 	bool stay;			/* the server neither follows nor polls */
+	bool process;			/* ops run on stacks of their own */
 };
 
 struct rk__device {

@@ -148,8 +148,8 @@ void rk__notes_clear(void)
 
 #ifdef RK_CHECK_NOTES
 
-/* A second copy of the core region: after a commit, both must be equal once
- * the notes were brought over. Only pages that exist are compared. */
+/* A second copy of the tables: after a commit, both must be equal once the
+ * notes were brought over. Only pages that exist are compared. */
 static uint8_t *shadow;
 
 static void check_page(size_t at)
@@ -168,10 +168,10 @@ static void check_page(size_t at)
 
 void rk__notes_verify_start(void)
 {
-	shadow = mmap(NULL, RK_CORE_SIZE, PROT_READ | PROT_WRITE,
+	shadow = mmap(NULL, RK_TABLES_SIZE, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert(shadow != MAP_FAILED);
-	for (size_t at = 0; at < RK_CORE_SIZE; at += 256 * RK_PAGE) {
+	for (size_t at = 0; at < RK_TABLES_SIZE; at += 256 * RK_PAGE) {
 		unsigned char there[256];
 
 		mincore((void *)(RK_CORE_AT + at), 256 * RK_PAGE, there);
@@ -186,10 +186,11 @@ void rk__notes_verify_start(void)
 void rk__notes_verify(void)
 {
 	for (uint32_t i = 0; i < notes.n; i++)
-		memcpy(shadow + notes.note[i].offset,
-		       (void *)(RK_CORE_AT + notes.note[i].offset),
-		       notes.note[i].length);
-	for (size_t at = 0; at < RK_CORE_SIZE; at += 256 * RK_PAGE) {
+		if (notes.note[i].offset < RK_TABLES_SIZE)
+			memcpy(shadow + notes.note[i].offset,
+			       (void *)(RK_CORE_AT + notes.note[i].offset),
+			       notes.note[i].length);
+	for (size_t at = 0; at < RK_TABLES_SIZE; at += 256 * RK_PAGE) {
 		unsigned char there[256];
 
 		mincore((void *)(RK_CORE_AT + at), 256 * RK_PAGE, there);

@@ -22,7 +22,18 @@
 #include "log.h"
 
 #define RK_CORE_AT	0x300000000000ull
-#define RK_CORE_SIZE	(128ull << 20)
+/* The tables, and behind them the memory of tasks (core/task.h), of which
+ * only what is noted is kept, like everything in this region. */
+#define RK_TABLES_SIZE	(128ull << 20)
+#define RK_TASKS_MAX	128
+#define RK_TASK_SIZE	(4ull << 20)
+/* Within a task: its stack with a guard page below, what it works with, its
+ * rooms, what goes in and out. */
+#define RK_TASK_WORK	0x40000u
+#define RK_TASK_ROOM	0x41000u
+#define RK_TASK_IN	0x1c0000u
+#define RK_TASK_OUT	0x2e0000u
+#define RK_CORE_SIZE	(RK_TABLES_SIZE + RK_TASKS_MAX * RK_TASK_SIZE)
 #define RK_DRIVER_AT	0x310000000000ull
 #define RK_DRIVER_SIZE	(4ull << 30)
 

@@ -26,6 +26,7 @@
 #include "channel.h"
 #include "core/core.h"
 #include "server/loop.h"
+#include "core/task.h"
 #include "core/vfs.h"
 #include "gate/gate.h"
 #include "recovery/region.h"
@@ -39,6 +40,7 @@ enum {
 	FORGETS_WAIT_MS = 5,
 	HELD_WAIT_MS = 1000,
 	SETTLE_STEP_NS = 50000, SETTLE_STEPS = 200,
+	SETTLE_TASKS = 1000,
 };
 
 static struct {
@@ -139,6 +141,10 @@ _Noreturn static void stop(void)
 	loop.stopping = true;
 	atomic_store(&f->board->phase, RK_PHASE_STOPPING);
 	rk__fuse_settle();
+	for (unsigned i = 0; i < SETTLE_TASKS && rk__process_settle(); i++) {
+		rk__serve_woken();
+		rk__serve_flush();
+	}
 	rk__serve_held(true);
 	rk__channel_refuse_all(-ESHUTDOWN);
 	while (rk__vnode_reclaim_some())
@@ -342,6 +348,7 @@ static void recover(void)
 	for (unsigned i = 0; i < f->n_mounts; i++)
 		if (f->fuse_fd[i] >= 0)
 			rk__fuse_resume(i);
+	rk__process_resume();
 	rk__serve_flush();
 }
 
@@ -471,6 +478,11 @@ _Noreturn static void serve(void)
 	}
 }
 
+static bool others_wait(void)
+{
+	return rk__channel_has_news() || rk__loop_is_ready();
+}
+
 static bool stays(const struct rk__family *f)
 {
 	for (unsigned i = 0; i < f->n_mounts; i++)
@@ -491,6 +503,7 @@ _Noreturn void rk__server_run(struct rk__family *f, int control,
 	loop.spin.off = stays(f);
 	rk__place_start(!loop.spin.off);
 	loop.dirty_max = dirty_max();
+	rk__others_wait = others_wait;
 	rk__crash_board = f->board;
 	rk__faults_install(f->board);
 	prepare(first);

@@ -48,6 +48,10 @@ static bool take_option(struct rk__mount_spec *m, const char *name, size_t len)
 		m->writeback = true;
 	} else if (is(name, len, "stay")) {
 		m->stay = true;
+	} else if (is(name, len, "execution=process")) {
+		m->process = true;
+	} else if (is(name, len, "execution=interrupt")) {
+		m->process = false;
 	} else {
 		return false;
 	}
@@ -77,6 +81,10 @@ static int add_option(struct rk__mount_spec *m, const char *name, size_t len,
 
 	if (take_option(m, name, len))
 		return 0;
+	if (len > 10 && !memcmp(name, "execution=", 10))
+		return refuse(error, "there is no execution model '%.*s'; "
+			      "write execution=interrupt or execution=process",
+			      len < 40 ? (int)len - 10 : 30, name + 10);
 	if (used + len + 2 > sizeof m->options)
 		return refuse(error, "the options of %.100s are too long",
 			      m->source);
@@ -147,7 +155,8 @@ int rk__spec_source(const char *text, struct rk__mount_spec *ret, char *error)
 	if (colon == text)
 		return refuse(error, "'%.100s' names no driver; " AS_IN, text);
 	ret->options[0] = 0;
-	ret->read_only = ret->rw = ret->writeback = ret->stay = false;
+	ret->read_only = ret->rw = ret->writeback = false;
+	ret->stay = ret->process = false;
 	e = read_drivers(ret, text, colon - text, error);
 	if (e < 0)
 		return e;

@@ -123,9 +123,12 @@ static inline void image_create(struct image *im, const char *mkfs,
 	close(im->fd);
 	cr_assert_eq(run("mkfs.ext4 -q -F %s %s", mkfs, im->path), 0);
 	image_open(im);
-	im->host = (struct rk_host){ im, image_read, image_write, image_write,
-		image_discard, image_size, image_change, image_now,
-		image_complain, -1, NULL };
+	im->host = (struct rk_host){
+		.ctx = im, .read = image_read, .write = image_write,
+		.write_new = image_write, .discard = image_discard,
+		.size = image_size, .change = image_change, .now = image_now,
+		.complain = image_complain, .dirfd = -1,
+	};
 	lib = dlopen(so, RTLD_NOW | RTLD_LOCAL);
 	cr_assert(lib, "%s", dlerror());
 	im->d = dlsym(lib, "rk_driver");

@@ -172,7 +172,9 @@ static void post(struct rk__handle *h)
 	say("p%d=%d ", (int)h->id, (int)h->result);
 }
 
-static const struct rk__gate_ops gate = { "test", false, exec, post };
+static const struct rk__gate_ops gate = {
+	.name = "test", .exec = exec, .post = post,
+};
 
 static struct request request(uint64_t id, enum kind kind)
 {

@@ -1,0 +1,44 @@
+#!/bin/bash
+# sleepers.sh - ops that sleep in the middle, on stacks in recoverable memory,
+# while the server is killed: each goes on from where it was, exactly once. And
+# the same driver, as far as it can, where ops are run again from their start.
+# limit: 100 900
+. "$(dirname "$0")/../harness/lib.sh"
+need_fuse
+sleepers=$BUILD/tests/recovery/sleepers
+img=$WORK/disk.img
+rounds=400
+[ "$LONG" = 0 ] || rounds=8000
+
+# try WHAT OPTIONS... -- ARGUMENTS...: of rump run and of sleepers
+try()
+{
+	local what=$1 model=$2 options=()
+	shift 2
+	while [ "$1" != -- ]; do options+=("$1"); shift; done
+	shift
+	image "$img" 64M
+	"$RUMP" run "${options[@]}" -m "/vol=sleepy:$img,execution=$model" -- \
+		"$sleepers" "$@" >"$WORK/log" 2>&1 ||
+		{ tail -n 30 "$WORK/log" >&2; fail "$what"; }
+	check_image "$img"
+	say "$what: killed $(kills_in "$WORK/log") times"
+}
+
+try "mount, calm" process -- /vol 50
+try "library, calm" process --no-fuse -- -l /vol 50
+for every in 3ms 20ms; do
+	try "mount, killed every $every" process --kill-every "$every" -- \
+		/vol "$rounds"
+	[ "$(kills_in "$WORK/log")" -gt 0 ] || fail "the server was never killed"
+	try "library, killed every $every" process --no-fuse \
+		--kill-every "$every" -- -l /vol "$rounds"
+	[ "$(kills_in "$WORK/log")" -gt 0 ] || fail "the server was never killed"
+done
+for point in request_taken op_half_done log_half_written log_not_published \
+	reply_not_posted reply_half_posted recover_loaded; do
+	RUMP_CRASH=$point:60 try "library, dies at $point" process --no-fuse \
+		-- -l /vol 50
+done
+try "interrupt, library" interrupt --no-fuse --kill-every 5ms -- -l -b /vol "$rounds"
+try "interrupt, mount" interrupt --kill-every 5ms -- -b /vol "$rounds"
