@@ -77,6 +77,7 @@ struct rk__lock {
 	uint16_t reserved;
 	uint32_t pid;			/* what F_GETLK tells */
 	uint64_t owner;			/* proc, ofd or the kernel's lock_owner */
+	uint64_t file;			/* the kernel's open file; 0: an ofd's */
 	uint64_t start, end;		/* inclusive; end UINT64_MAX: to the end */
 };
 

@@ -230,6 +230,7 @@ int rk__lock_set(uint32_t vnode, const struct rk__lock_request *r)
 			.exclusive = r->type == F_WRLCK,
 			.pid = r->pid,
 			.owner = r->owner,
+			.file = r->file,
 			.start = g.start,
 			.end = g.end,
 		});
@@ -254,7 +255,10 @@ void rk__lock_test(uint32_t vnode, const struct rk__lock_request *r,
 			(int64_t)(l->end - l->start + 1);
 }
 
-void rk__lock_release(uint32_t vnode, enum rk__lock_kind kind, uint64_t owner)
+static void release(uint32_t vnode,
+		    bool (*goes)(const struct rk__lock *l,
+				 enum rk__lock_kind kind, uint64_t whose),
+		    enum rk__lock_kind kind, uint64_t whose)
 {
 	uint32_t *at = &rk__core->vnode[vnode].locks;
 	bool gain = false;
@@ -262,7 +266,7 @@ void rk__lock_release(uint32_t vnode, enum rk__lock_kind kind, uint64_t owner)
 	while (*at) {
 		struct rk__lock *l = lock_at(*at);
 
-		if (l->owner == owner && (kind == 0 || l->kind == kind)) {
+		if (goes(l, kind, whose)) {
 			drop(at);
 			gain = true;
 		} else {
@@ -271,6 +275,28 @@ void rk__lock_release(uint32_t vnode, enum rk__lock_kind kind, uint64_t owner)
 	}
 	if (gain)
 		rk__wake(rk__lock_key(vnode));
+}
+
+static bool is_of_owner(const struct rk__lock *l, enum rk__lock_kind kind,
+			uint64_t owner)
+{
+	return l->owner == owner && (kind == 0 || l->kind == kind);
+}
+
+void rk__lock_release(uint32_t vnode, enum rk__lock_kind kind, uint64_t owner)
+{
+	release(vnode, is_of_owner, kind, owner);
+}
+
+static bool is_of_file(const struct rk__lock *l, enum rk__lock_kind kind,
+		       uint64_t file)
+{
+	return l->file == file && l->kind == kind;
+}
+
+void rk__lock_release_file(uint32_t vnode, uint64_t file)
+{
+	release(vnode, is_of_file, RK_LOCK_POSIX, file);
 }
 
 void rk__lock_release_all(uint32_t vnode)

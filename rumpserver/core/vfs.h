@@ -145,6 +145,7 @@ void rk__name_purge_all(void);		/* after a rollback */
 struct rk__lock_request {
 	enum rk__lock_kind kind;
 	uint64_t owner;
+	uint64_t file;			/* what it was asked through, or 0 */
 	uint32_t pid;
 	unsigned type;			/* F_RDLCK, F_WRLCK, F_UNLCK */
 	uint64_t start, end;		/* inclusive */
@@ -166,6 +167,8 @@ int rk__lock_wait(uint32_t vnode, const struct rk__lock_request *r);
 void rk__lock_wait_end(uint32_t vnode, const struct rk__lock_request *r);
 /* All locks of an owner on a file (close), of any kind if kind is 0. */
 void rk__lock_release(uint32_t vnode, enum rk__lock_kind kind, uint64_t owner);
+/* What was locked through an open file of the kernel that is no more. */
+void rk__lock_release_file(uint32_t vnode, uint64_t file);
 /* Everybody's: the file itself goes. */
 void rk__lock_release_all(uint32_t vnode);
 /* What a blocked request parks on: a change of this file's locks. */

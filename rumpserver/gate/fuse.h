@@ -182,6 +182,8 @@ int rk__fuse_enter(struct rk__fuse_call *c, const struct rk_stat *st,
 		   struct fuse_entry_out *e);
 void rk__fuse_attr(const struct rk_stat *st, struct fuse_attr *a);
 uint32_t rk__fuse_rdev(uint64_t dev);
+/* What the kernel is to call the file that this request opens. */
+uint64_t rk__fuse_new_fh(const struct rk__fuse_call *c);
 /* How the kernel names a vnode. */
 uint64_t rk__fuse_nodeid(uint32_t vnode);
 /* 0: names no file that this mount gave out. */

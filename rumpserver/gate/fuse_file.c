@@ -1,7 +1,8 @@
 /*
  * fuse_file.c - FUSE requests about the contents of files: data, extended
  * attributes, locks. Opening needs no state of ours: the kernel keeps its
- * reference of the file while one has it open.
+ * reference of the file while one has it open. An open file is called what the
+ * request was that opened it, which is the same for whoever serves it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +31,9 @@ int rk__fuse_open(struct rk__fuse_call *c)
 		if (r < 0)
 			return r;
 	}
-	*out = (struct fuse_open_out){ .open_flags = FOPEN_KEEP_CACHE };
+	*out = (struct fuse_open_out){
+		.fh = rk__fuse_new_fh(c), .open_flags = FOPEN_KEEP_CACHE,
+	};
 	return sizeof *out;
 }
 
@@ -39,6 +42,7 @@ int rk__fuse_opendir(struct rk__fuse_call *c)
 	struct fuse_open_out *out = c->out;
 
 	*out = (struct fuse_open_out){
+		.fh = rk__fuse_new_fh(c),
 		.open_flags = rk__core->proc_brk ? 0 :
 			FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE,
 	};
@@ -58,6 +62,10 @@ int rk__fuse_close(struct rk__fuse_call *c)
 
 	if (in->release_flags & FUSE_RELEASE_FLOCK_UNLOCK)
 		unlock_all(c, RK_LOCK_FLOCK, in->lock_owner);
+	/* The kernel does not give back what belonged to the open file (OFD);
+	 * what belonged to processes went when they closed it. */
+	if (rk__vnode(c->vnode)->locks)
+		rk__lock_release_file(c->vnode, in->fh);
 	return 0;
 }
 
@@ -257,6 +265,7 @@ static int wanted_lock(const struct rk__fuse_call *c,
 	*r = (struct rk__lock_request){
 		.kind = whole ? RK_LOCK_FLOCK : RK_LOCK_POSIX,
 		.owner = in->owner,
+		.file = in->fh,
 		.pid = in->lk.pid,
 		.type = in->lk.type,
 		.start = whole ? 0 : in->lk.start,

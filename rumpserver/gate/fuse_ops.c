@@ -111,6 +111,11 @@ uint64_t rk__fuse_nodeid(uint32_t vnode)
 	return swap_root(v->mount, v->ino);
 }
 
+uint64_t rk__fuse_new_fh(const struct rk__fuse_call *c)
+{
+	return c->in->unique & ~RK_FUSE_UNIQUE_RESEND;
+}
+
 uint32_t rk__fuse_valid(const struct rk__fuse *f)
 {
 	if (rk__core->proc_brk)

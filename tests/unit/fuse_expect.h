@@ -7,6 +7,15 @@
 
 #include "fuse_fake.h"
 
+static uint64_t fake_create(const char *name, struct fake_answer *a)
+{
+	struct fuse_create_in in = { .mode = S_IFREG | 0644 };
+
+	cr_assert_eq(fake_call(FUSE_CREATE, FUSE_ROOT_ID, &in, sizeof in, name,
+			       strlen(name) + 1, a), 0);
+	return ((struct fuse_entry_out *)a->data)->nodeid;
+}
+
 static struct fake_answer answer;
 
 bool rk__vnode_reclaim_some(void)

@@ -29,7 +29,7 @@ struct fake_file {
 };
 
 struct fake_lock {
-	uint64_t owner;
+	uint64_t owner, file;
 	enum rk__lock_kind kind;
 	uint32_t vnode;
 	unsigned type;
@@ -358,7 +358,8 @@ int rk__lock_set(uint32_t vnode, const struct rk__lock_request *r)
 	if (fake_in_way(vnode, r))
 		return -EAGAIN;
 	fake.lock[fake.n_locks++] = (struct fake_lock){
-		.owner = r->owner, .kind = r->kind, .vnode = vnode,
+		.owner = r->owner, .file = r->file, .kind = r->kind,
+		.vnode = vnode,
 		.type = r->type,
 	};
 	rk__core->vnode[vnode].locks = 1;
@@ -386,6 +387,14 @@ void rk__lock_release(uint32_t vnode, enum rk__lock_kind kind, uint64_t owner)
 		rk__wake(rk__lock_key(vnode));
 		return;
 	}
+}
+
+void rk__lock_release_file(uint32_t vnode, uint64_t file)
+{
+	for (unsigned i = 0; i < fake.n_locks; i++)
+		if (fake.lock[i].vnode == vnode && fake.lock[i].file == file)
+			fake.lock[i--] = fake.lock[--fake.n_locks];
+	rk__wake(rk__lock_key(vnode));
 }
 
 int rk__lock_wait(uint32_t vnode, const struct rk__lock_request *r)
@@ -586,15 +595,6 @@ static int fake_call(uint32_t opcode, uint64_t node, const void *in,
 	cr_assert(fake_receive(a), "opcode %u has no answer", opcode);
 	cr_assert_eq(a->head.unique, unique);
 	return a->head.error;
-}
-
-static uint64_t fake_create(const char *name, struct fake_answer *a)
-{
-	struct fuse_create_in in = { .mode = S_IFREG | 0644 };
-
-	cr_assert_eq(fake_call(FUSE_CREATE, FUSE_ROOT_ID, &in, sizeof in, name,
-			       strlen(name) + 1, a), 0);
-	return ((struct fuse_entry_out *)a->data)->nodeid;
 }
 
 #endif
