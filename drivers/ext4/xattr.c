@@ -164,6 +164,21 @@ static bool present(struct ext2_xattr_handle *h, const char *name)
 	return true;
 }
 
+/* Setting what is there already changes nothing, no time either. */
+static bool same(struct ext2_xattr_handle *h, const char *name,
+		 const void *value, size_t size)
+{
+	void *now;
+	size_t len;
+	bool is;
+
+	if (ext2fs_xattr_get(h, name, &now, &len))
+		return false;
+	is = len == size && !memcmp(now, value, size);
+	free(now);
+	return is;
+}
+
 static int store(struct ext4 *e, struct node *n, struct ext2_xattr_handle *h,
 		 const char *name, const void *value, size_t size)
 {
@@ -217,7 +232,8 @@ int rk__ext4_setxattr(void *fs, uint64_t ino, const char *name,
 		err = len < 0 ? len : 0;
 	}
 	if (!err)
-		err = store(e, &n, h, name, value ? value : "", len);
+		err = same(h, name, value ? value : "", len) ? 0 :
+			store(e, &n, h, name, value ? value : "", len);
 	free(copy);
 	ext2fs_xattrs_close(&h);
 	return err;

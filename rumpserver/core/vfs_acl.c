@@ -89,8 +89,11 @@ static int set_access(const struct rk__cred *c, struct rk__node n,
 	set.mode = rk__acl_mode(list(), st->mode, &equal) & 07777;
 	if (!c->checked && c->uid != 0 && !rk__in_group(c, st->gid))
 		set.mode &= ~(uint32_t)S_ISGID;
-	r = d->setattr ? d->setattr(rk__fs(n.mount), n.ino, &set, &after) :
-			 -EROFS;
+	if (set.mode == (st->mode & 07777))
+		r = rk__writable(n.mount);
+	else
+		r = d->setattr ? d->setattr(rk__fs(n.mount), n.ino, &set,
+					    &after) : -EROFS;
 	if (r < 0)
 		return r;
 	return equal ? remove_list(n, ACCESS) : write_list(n, ACCESS, list());

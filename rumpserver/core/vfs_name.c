@@ -221,6 +221,9 @@ int rk__vfs_tmpfile(const struct rk__cred *c, struct rk__node dir,
 
 	if (r == 0)
 		r = get_dir(c, dir, W_OK | X_OK, &dir_st);
+	/* What Linux says of it, no more helpful than that. */
+	if (r == 0 && removed(dir))
+		r = -EPERM;
 	if (r == 0)
 		r = acl = new_in(c, dir, &dir_st, what, &n);
 	if (r < 0)

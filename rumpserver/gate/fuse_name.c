@@ -130,6 +130,15 @@ static void wanted_attr(const struct fuse_setattr_in *in,
 #define ATTRIBUTES (FATTR_MODE | FATTR_UID | FATTR_GID | FATTR_SIZE | \
 	FATTR_ATIME | FATTR_MTIME)
 
+/* A change of nothing may be the kernel's, before a write, or that of anybody
+ * at all who calls chown(-1, -1): a stranger who might not write must not take
+ * the bits away. If it was a write after all, that one takes them. */
+static bool may_drop(const struct rk__cred *c, const struct rk_stat *st)
+{
+	return c->uid == 0 || c->uid == st->uid ||
+	       (st->mode & (S_IWGRP | S_IWOTH));
+}
+
 /* HANDLE_KILLPRIV_V2: the kernel leaves it to us to take set-id bits away when
  * the owner changes, and when one without CAP_FSETID cuts the file. A change
  * of nothing is a change of the owner to what it was. */
@@ -151,6 +160,9 @@ static int kill_privileges(struct rk__fuse_call *c, struct rk_setattr *set)
 	if ((st.mode & S_IXGRP) || (c->cred.uid != 0 && c->cred.gid != st.gid))
 		drop |= S_ISGID;
 	if (S_ISDIR(st.mode) || !(st.mode & drop))
+		return 0;
+	if (!(in->valid & (ATTRIBUTES | FATTR_KILL_SUIDGID)) &&
+	    !may_drop(&c->cred, &st))
 		return 0;
 	set->valid |= RK_SET_MODE;
 	set->mode = st.mode & 07777 & ~drop;
@@ -346,7 +358,7 @@ static int give_open(struct rk__fuse_call *c, const struct rk_stat *st)
 	if (r < 0)
 		return r;
 	out->open = (struct fuse_open_out){
-		.open_flags = FOPEN_KEEP_CACHE,
+		.fh = rk__fuse_new_fh(c), .open_flags = FOPEN_KEEP_CACHE,
 	};
 	return sizeof *out;
 }
