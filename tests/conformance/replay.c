@@ -4,9 +4,11 @@
  * same output; nothing is printed that may differ between good ones (inode
  * numbers, times, the sizes of directories).
  *
- * A line is "[@uid[:gid[,group]]] [&] call argument...". The user is for this
- * call only; with & it is done by another process. {x*255} stands for 255 x.
- * "case NAME" empties DIR and starts anew. # begins a comment.
+ * A line is "[@uid[:gid[,group]]] [&] [in FD] call argument...". The user is for
+ * this call only; with & it is done by another process; with "in" paths start
+ * at that descriptor. {x*255} stands for 255 x, "" for an empty string.
+ * "case NAME" empties DIR and starts anew; "look NAME" does not empty it, for
+ * file systems that nobody can write. # begins a comment.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -32,6 +34,8 @@ enum { LINE = 1 << 17, ARGS = 16, FDS = 16 };
 static char told[1 << 16];
 static size_t n_told;
 static int fds[FDS];
+static int home;		/* DIR */
+int at_fd = AT_FDCWD;
 
 void tell(const char *format, ...)
 {
@@ -60,6 +64,16 @@ int descriptor(const char *arg)
 	unsigned i = (unsigned)atoi(arg);
 
 	return i < FDS ? fds[i] : -1;
+}
+
+int drop_descriptor(const char *arg)
+{
+	unsigned i = (unsigned)atoi(arg);
+	int fd = descriptor(arg);
+
+	if (i < FDS)
+		fds[i] = -1;
+	return fd;
 }
 
 long keep_descriptor(const char *arg, int fd)
@@ -111,7 +125,12 @@ static int unflag(const char *path, const struct stat *st, int type,
 	return 0;
 }
 
-static long begin(char **arg)
+int go_home(void)
+{
+	return fchdir(home);
+}
+
+static long look(char **arg)
 {
 	for (int i = 0; i < FDS; i++) {
 		if (fds[i] >= 0)
@@ -119,6 +138,13 @@ static long begin(char **arg)
 		fds[i] = -1;
 	}
 	umask(022);
+	limit_file_size(-1);
+	return 0;
+}
+
+static long begin(char **arg)
+{
+	look(arg);
 	if (nftw(".", unflag, 32, FTW_PHYS) < 0 ||
 	    nftw(".", remove_one, 32, FTW_PHYS | FTW_DEPTH) < 0)
 		perror("replay: the directory can't be emptied");
@@ -152,14 +178,14 @@ static void root_again(void)
 /* --- one line --------------------------------------------------------------- */
 
 static const struct call own_calls[] = {
-	{ "case", 1, begin },
+	{ "case", 1, begin }, { "look", 1, look },
 	{ NULL, 0, NULL },
 };
 
 static const struct call *find(const char *name)
 {
 	const struct call *const all[] = {
-		own_calls, file_calls, data_calls, attr_calls,
+		own_calls, file_calls, data_calls, attr_calls, more_calls,
 	};
 
 	for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
@@ -240,6 +266,11 @@ static long run(char **word, int n)
 		word++;
 		n--;
 	}
+	if (n > 2 && !strcmp(word[0], "in")) {
+		at_fd = descriptor(word[1]);
+		word += 2;
+		n -= 2;
+	}
 	c = n ? find(word[0]) : NULL;
 	if (!c || n - 1 < c->args) {
 		fprintf(stderr, "replay: what is \"%s\"?\n", n ? *word : "");
@@ -250,6 +281,7 @@ static long run(char **word, int n)
 	errno = 0;
 	r = child ? in_child(c, word + 1) : c->run(word + 1);
 	error = errno;
+	at_fd = AT_FDCWD;
 	if (who)
 		root_again();
 	errno = error;
@@ -268,6 +300,9 @@ static void line(const char *text)
 		if (*word[n])
 			n++;
 	word[n] = NULL;
+	for (int i = 0; i < n; i++)
+		if (!strcmp(word[i], "\"\""))
+			word[i] = word[i] + 2;
 	if (!n || *word[0] == '#')
 		return;
 	n_told = 0;
@@ -283,16 +318,22 @@ static void line(const char *text)
 int main(int argc, char **argv)
 {
 	static char text[LINE];
+	bool keep = false;		/* leaves DIR as it is in the end */
 
-	if (argc != 2 || chdir(argv[1]) < 0) {
-		fprintf(stderr, "usage: replay DIR <script\n");
+	if (argc == 3 && !strcmp(argv[1], "-k"))
+		keep = true;
+	if (argc != 2 + keep || chdir(argv[1 + keep]) < 0) {
+		fprintf(stderr, "usage: replay [-k] DIR <script\n");
 		return 2;
 	}
+	home = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	setlinebuf(stdout);
 	memset(fds, -1, sizeof fds);
 	while (fgets(text, sizeof text, stdin))
 		line(text);
-	begin(NULL);
+	if (!keep)
+		begin(NULL);
 	return fflush(stdout) ? 1 : 0;
 }

@@ -15,7 +15,8 @@ struct call {
 };
 
 /* NULL-terminated by name. */
-extern const struct call file_calls[], data_calls[], attr_calls[];
+extern const struct call file_calls[], data_calls[], attr_calls[],
+	more_calls[];
 
 /* "O_RDWR|O_CREAT", "0644", "64K", "-1" */
 long number(const char *s);
@@ -24,7 +25,13 @@ __attribute__((format(printf, 1, 2))) void tell(const char *format, ...);
 const char *error_name(int error);
 /* Descriptors are known by a small number of the script's own. */
 int descriptor(const char *arg);
+/* The same, and the number is free: for whoever closes it. */
+int drop_descriptor(const char *arg);
 long keep_descriptor(const char *arg, int fd);
+/* Where paths start: AT_FDCWD, or what "in" says. */
+extern int at_fd;
+int go_home(void);
+void limit_file_size(long n);		/* -1: none */
 uint64_t hash(const void *p, long n);
 
 #endif

@@ -34,14 +34,15 @@ static long c_stat(char **a)
 {
 	struct stat st;
 
-	return tell_stat(stat(a[0], &st), &st);
+	return tell_stat(fstatat(at_fd, a[0], &st,
+				 a[1] ? (int)number(a[1]) : 0), &st);
 }
 
 static long c_lstat(char **a)
 {
 	struct stat st;
 
-	return tell_stat(lstat(a[0], &st), &st);
+	return tell_stat(fstatat(at_fd, a[0], &st, AT_SYMLINK_NOFOLLOW), &st);
 }
 
 static long c_fstat(char **a)
@@ -63,7 +64,7 @@ static long c_blocks(char **a)
 static long c_statx(char **a)
 {
 	struct statx x;
-	long r = statx(AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW,
+	long r = statx(at_fd, a[0], AT_SYMLINK_NOFOLLOW,
 		       STATX_BASIC_STATS | STATX_BTIME, &x);
 
 	if (r == 0)
@@ -88,7 +89,7 @@ static long c_statfs(char **a)
 
 static long c_chmod(char **a)
 {
-	return chmod(a[0], (mode_t)number(a[1]));
+	return fchmodat(at_fd, a[0], (mode_t)number(a[1]), 0);
 }
 
 static long c_fchmod(char **a)
@@ -98,12 +99,14 @@ static long c_fchmod(char **a)
 
 static long c_chown(char **a)
 {
-	return chown(a[0], (uid_t)number(a[1]), (gid_t)number(a[2]));
+	return fchownat(at_fd, a[0], (uid_t)number(a[1]), (gid_t)number(a[2]),
+			a[3] ? (int)number(a[3]) : 0);
 }
 
 static long c_lchown(char **a)
 {
-	return lchown(a[0], (uid_t)number(a[1]), (gid_t)number(a[2]));
+	return fchownat(at_fd, a[0], (uid_t)number(a[1]), (gid_t)number(a[2]),
+			AT_SYMLINK_NOFOLLOW);
 }
 
 static long c_fchown(char **a)
@@ -134,7 +137,7 @@ static long c_utimens(char **a)		/* PATH ATIME MTIME [FLAGS] */
 {
 	struct timespec t[2] = { time_of(a[1]), time_of(a[2]) };
 
-	return utimensat(AT_FDCWD, a[0], t, a[3] ? (int)number(a[3]) : 0);
+	return utimensat(at_fd, a[0], t, a[3] ? (int)number(a[3]) : 0);
 }
 
 static long c_futimens(char **a)
@@ -163,8 +166,11 @@ static long c_mark(char **a)		/* PATH...: and let the clock go on */
 	const struct timespec tick = { .tv_nsec = 12 * 1000 * 1000 };
 	long r = 0;
 
-	for (int i = 0; i < 4 && a[i] && r == 0; i++)
-		r = lstat(a[i], &marked[i]);
+	for (int i = 0; i < 4 && a[i]; i++)
+		if (lstat(a[i], &marked[i]) < 0) {
+			marked[i] = (struct stat){ 0 };
+			r = -1;
+		}
 	nanosleep(&tick, NULL);
 	return r;
 }
@@ -181,10 +187,13 @@ static long c_changed(char **a)
 
 	for (int i = 0; i < 4 && a[i]; i++) {
 		r = lstat(a[i], &st);
-		tell(" %s%s%s",
+		if (r < 0 || !marked[i].st_ino) {
+			tell(" -");
+			continue;
+		}
+		tell(" %s%s.",
 		     memcmp(&st.st_mtim, &marked[i].st_mtim, 16) ? "m" : "",
-		     memcmp(&st.st_ctim, &marked[i].st_ctim, 16) ? "c" : "",
-		     r < 0 ? "-" : ".");
+		     memcmp(&st.st_ctim, &marked[i].st_ctim, 16) ? "c" : "");
 	}
 	return r;
 }

@@ -23,39 +23,35 @@ static mode_t mode(const char *s)
 
 static long c_open(char **a)
 {
-	int fd = open(a[1], (int)number(a[2]) | O_CLOEXEC,
-		      a[3] ? mode(a[3]) : 0);
+	int fd = openat(at_fd, a[1], (int)number(a[2]) | O_CLOEXEC,
+			a[3] ? mode(a[3]) : 0);
 
 	return keep_descriptor(a[0], fd);
 }
 
 static long c_close(char **a)
 {
-	int fd = descriptor(a[0]);
-	long r = close(fd);
-
-	keep_descriptor(a[0], dup(2));
-	return r;
+	return close(drop_descriptor(a[0]));
 }
 
 static long c_mkdir(char **a)
 {
-	return mkdir(a[0], mode(a[1]));
+	return mkdirat(at_fd, a[0], mode(a[1]));
 }
 
 static long c_rmdir(char **a)
 {
-	return rmdir(a[0]);
+	return unlinkat(at_fd, a[0], AT_REMOVEDIR);
 }
 
 static long c_unlink(char **a)
 {
-	return unlink(a[0]);
+	return unlinkat(at_fd, a[0], 0);
 }
 
 static long c_link(char **a)
 {
-	return linkat(AT_FDCWD, a[0], AT_FDCWD, a[1],
+	return linkat(at_fd, a[0], at_fd, a[1],
 		      a[2] ? (int)number(a[2]) : 0);
 }
 
@@ -69,13 +65,13 @@ static long c_link_fd(char **a)
 
 static long c_symlink(char **a)
 {
-	return symlink(a[0], a[1]);
+	return symlinkat(a[0], at_fd, a[1]);
 }
 
 static long c_readlink(char **a)
 {
 	static char target[5000];
-	long n = readlink(a[0], target, a[1] ? (size_t)number(a[1]) :
+	long n = readlinkat(at_fd, a[0], target, a[1] ? (size_t)number(a[1]) :
 			  sizeof target);
 
 	if (n > 0)
@@ -85,13 +81,13 @@ static long c_readlink(char **a)
 
 static long c_rename(char **a)
 {
-	return renameat2(AT_FDCWD, a[0], AT_FDCWD, a[1],
+	return renameat2(at_fd, a[0], at_fd, a[1],
 			 a[2] ? (unsigned)number(a[2]) : 0);
 }
 
 static long c_mknod(char **a)
 {
-	return mknod(a[0], mode(a[1]), a[2] ? makedev((unsigned)number(a[2]),
+	return mknodat(at_fd, a[0], mode(a[1]), a[2] ? makedev((unsigned)number(a[2]),
 		     (unsigned)number(a[3])) : 0);
 }
 
@@ -112,7 +108,7 @@ static long c_bind(char **a)
 
 static long c_access(char **a)
 {
-	return faccessat(AT_FDCWD, a[0], (int)number(a[1]), AT_EACCESS);
+	return faccessat(at_fd, a[0], (int)number(a[1]), AT_EACCESS);
 }
 
 static long c_umask(char **a)
@@ -224,6 +220,47 @@ static long c_cursor(char **a)
 	return seen;
 }
 
+/*
+ * Reads a directory while others of its entries come and go, and goes back to
+ * places that it remembers: what is there all the time is seen once each time.
+ */
+static long c_walk(char **a)		/* DIR SEED */
+{
+	unsigned seed = (unsigned)number(a[1]);
+	DIR *d = opendir(a[0]);
+	struct dirent *e;
+	long seen = 0, again = 0, mark = -1, since = 0;
+	char name[64];
+
+	if (!d)
+		return -1;
+	while ((e = readdir(d)) != NULL) {
+		if (!strncmp(e->d_name, "tmp-", 4) || e->d_name[0] == '.')
+			continue;
+		seen++;
+		since++;
+		snprintf(name, sizeof name, "tmp-%u", rand_r(&seed) % 50);
+		if (mknodat(dirfd(d), name, S_IFREG | 0600, 0) < 0)
+			unlinkat(dirfd(d), name, 0);
+		if (rand_r(&seed) % 40 == 0) {
+			mark = telldir(d);
+			since = 0;
+		}
+		if (mark >= 0 && again < 20 && rand_r(&seed) % 60 == 0) {
+			seekdir(d, mark);
+			seen -= since;
+			since = 0;
+			again++;
+		}
+	}
+	for (unsigned i = 0; i < 50; i++) {
+		snprintf(name, sizeof name, "tmp-%u", i);
+		unlinkat(dirfd(d), name, 0);
+	}
+	closedir(d);
+	return seen;
+}
+
 const struct call file_calls[] = {
 	{ "open", 3, c_open }, { "close", 1, c_close },
 	{ "mkdir", 2, c_mkdir }, { "rmdir", 1, c_rmdir },
@@ -234,6 +271,6 @@ const struct call file_calls[] = {
 	{ "access", 2, c_access }, { "umask", 1, c_umask },
 	{ "exec", 1, c_exec }, { "ls", 1, c_ls },
 	{ "mkmany", 2, c_mkmany }, { "rmmany", 2, c_rmmany },
-	{ "cursor", 1, c_cursor },
+	{ "cursor", 1, c_cursor }, { "walk", 2, c_walk },
 	{ NULL, 0, NULL },
 };

@@ -4,11 +4,14 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 #include "replay.h"
@@ -31,6 +34,15 @@ static const struct {
 	S(XATTR_CREATE), S(XATTR_REPLACE),
 	S(LOCK_SH), S(LOCK_EX), S(LOCK_UN), S(LOCK_NB),
 	S(F_RDLCK), S(F_WRLCK), S(F_UNLCK),
+	S(RESOLVE_NO_XDEV), S(RESOLVE_NO_MAGICLINKS), S(RESOLVE_NO_SYMLINKS),
+	S(RESOLVE_BENEATH), S(RESOLVE_IN_ROOT), S(RESOLVE_CACHED),
+	S(PROT_READ), S(PROT_WRITE), S(PROT_EXEC), S(PROT_NONE),
+	S(MAP_SHARED), S(MAP_PRIVATE), S(MAP_SHARED_VALIDATE), S(MAP_SYNC),
+	S(RWF_APPEND), S(RWF_DSYNC), S(RWF_HIPRI), S(RWF_NOWAIT), S(RWF_SYNC),
+	S(POSIX_FADV_NORMAL), S(POSIX_FADV_DONTNEED), S(POSIX_FADV_WILLNEED),
+	S(SYNC_FILE_RANGE_WRITE), S(SYNC_FILE_RANGE_WAIT_AFTER),
+	S(FALLOC_FL_COLLAPSE_RANGE), S(FALLOC_FL_INSERT_RANGE),
+	S(FALLOC_FL_UNSHARE_RANGE), S(O_ACCMODE), S(O_NOCTTY), S(O_ASYNC),
 	S(R_OK), S(W_OK), S(X_OK), S(F_OK),
 	S(FS_APPEND_FL), S(FS_IMMUTABLE_FL), S(FS_NODUMP_FL), S(FS_NOATIME_FL),
 	S(FS_SYNC_FL), S(FS_EXTENT_FL), S(FS_ENCRYPT_FL), S(FS_DIRSYNC_FL),

@@ -1,0 +1,85 @@
+# compare.awk - differences.txt NATIVE OTHER: which cases of two outputs of replay
+# differ, and whether the list knows of them. -v driver= -v door= say whose list.
+# "script NAME" begins the cases of a script.
+function keep(	name)
+{
+	name = script "/" $2
+	# A name may come again: it is the same case.
+	if (!(name in known)) {
+		known[name] = 1
+		order[++n] = name
+	}
+	return name
+}
+function listed(name,	i)
+{
+	for (i = 1; i <= entries; i++)
+		if (name ~ pattern[i]) {
+			used[i] = 1
+			return 1
+		}
+	return 0
+}
+function glob(s)
+{
+	gsub(/[.+^$()|{}\[\]\\]/, "\\\\&", s)
+	gsub(/\*/, ".*", s)
+	return "^" s "$"
+}
+FNR == 1 { file++ }
+file == 1 {
+	if ($0 ~ /^#/ || NF == 0)
+		next
+	if (NF < 4) {
+		print "differences.txt:" FNR ": no reason is given"
+		bad = 1
+	}
+	if (($1 == driver || $1 == "*") && ($2 == door || $2 == "*")) {
+		entry[++entries] = $0
+		pattern[entries] = glob($3)
+	}
+	next
+}
+$1 == "script" { script = $2; next }
+$1 == "case" || $1 == "look" { now = keep(); line = count[file, now] }
+{
+	text[file, now, ++count[file, now]] = $0
+	lines += file == 3
+}
+END {
+	for (i = 1; i <= n; i++) {
+		name = order[i]
+		differs = count[2, name] != count[3, name]
+		for (k = 1; k <= count[2, name] && !differs; k++)
+			differs = text[2, name, k] != text[3, name, k]
+		if (!differs)
+			continue
+		total++
+		if (listed(name))
+			continue
+		bad = 1
+		shown++
+		if (shown > 6)
+			continue
+		print name " differs:"
+		m = 0
+		for (k = 1; k <= count[2, name] && m < 6; k++)
+			if (text[2, name, k] != text[3, name, k]) {
+				print "  native: " text[2, name, k]
+				print "  " driver ": " text[3, name, k]
+				m++
+			}
+	}
+	if (shown > 6)
+		print "and " shown - 6 " more"
+	for (i = 1; i <= entries; i++)
+		if (!used[i]) {
+			print "listed, and no longer different: " entry[i]
+			bad = 1
+		}
+	if (!lines)
+		bad = 1
+	printf "%d calls of %d cases, %d cases differ as listed\n", lines, n,
+		total - shown
+	exit bad
+}

@@ -1,0 +1,542 @@
+/*
+ * replay_more.c - the rarer calls: openat2, vectors, sendfile, mappings and
+ * their faults, limits; and small plays of several processes: locks that wait,
+ * appending, pipes and sockets that are met by name.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "replay.h"
+
+/* --- names ------------------------------------------------------------------ */
+
+/* Goes there, and back at once. */
+static long c_chdir(char **a)
+{
+	long r = chdir(a[0]);
+	int error = errno;
+
+	if (r == 0 && go_home() < 0)
+		abort();
+	errno = error;
+	return r;
+}
+
+static long c_fchdir(char **a)
+{
+	long r = fchdir(descriptor(a[0]));
+	int error = errno;
+
+	if (r == 0 && go_home() < 0)
+		abort();
+	errno = error;
+	return r;
+}
+
+static long c_openat2(char **a)		/* FD PATH FLAGS MODE RESOLVE */
+{
+	struct open_how how = {
+		.flags = (uint64_t)number(a[2]) | O_CLOEXEC,
+		.mode = (uint64_t)number(a[3]),
+		.resolve = (uint64_t)number(a[4]),
+	};
+
+	return keep_descriptor(a[0], (int)syscall(SYS_openat2, at_fd, a[1],
+						  &how, sizeof how));
+}
+
+static long c_links(char **a)		/* FILE PREFIX COUNT */
+{
+	long n = number(a[2]), i;
+	char path[4096];
+
+	for (i = 0; i < n; i++) {
+		snprintf(path, sizeof path, "%s%ld", a[1], i);
+		if (link(a[0], path) < 0) {
+			tell(" after %ld", i);
+			return -1;
+		}
+	}
+	return i;
+}
+
+/* --- descriptors ------------------------------------------------------------ */
+
+static long c_getfl(char **a)
+{
+	long r = fcntl(descriptor(a[0]), F_GETFL);
+
+	return r < 0 ? r : r & ~O_CLOEXEC;
+}
+
+static long c_setfl(char **a)
+{
+	return fcntl(descriptor(a[0]), F_SETFL, (int)number(a[1]));
+}
+
+static long c_lease(char **a)
+{
+	return fcntl(descriptor(a[0]), F_SETLEASE, (int)number(a[1]));
+}
+
+static long c_dup(char **a)		/* NEW OLD */
+{
+	return keep_descriptor(a[0], fcntl(descriptor(a[1]), F_DUPFD_CLOEXEC, 3));
+}
+
+static long c_writev(char **a)		/* FD COUNT CHARACTER: in three pieces */
+{
+	size_t n = (size_t)number(a[1]), third = n / 3;
+	char *b = malloc(n + 1);
+	struct iovec v[3] = {
+		{ b, third }, { b + third, third },
+		{ b + 2 * third, n - 2 * third },
+	};
+	long r;
+
+	memset(b, *a[2], n);
+	r = a[3] ? pwritev2(descriptor(a[0]), v, 3, number(a[3]),
+			    a[4] ? (int)number(a[4]) : 0) :
+		   writev(descriptor(a[0]), v, 3);
+	free(b);
+	return r;
+}
+
+static long c_readv(char **a)		/* FD COUNT OFFSET [FLAGS] */
+{
+	size_t n = (size_t)number(a[1]), third = n / 3;
+	char *b = calloc(1, n + 1);
+	struct iovec v[3] = {
+		{ b, third }, { b + third, third },
+		{ b + 2 * third, n - 2 * third },
+	};
+	long r = preadv2(descriptor(a[0]), v, 3, number(a[2]),
+			 a[3] ? (int)number(a[3]) : 0);
+
+	tell(" %016lx", hash(b, r));
+	free(b);
+	return r;
+}
+
+static long c_sendfile(char **a)	/* TO FROM OFFSET COUNT */
+{
+	off_t at = number(a[2]);
+	long r = sendfile(descriptor(a[0]), descriptor(a[1]), &at,
+			  (size_t)number(a[3]));
+
+	tell(" at %ld", (long)at);
+	return r;
+}
+
+static long c_splice(char **a)		/* TO FROM COUNT: through a pipe */
+{
+	int p[2];
+	long n, m = -1;
+
+	if (pipe(p) < 0)
+		return -1;
+	n = splice(descriptor(a[1]), NULL, p[1], NULL, (size_t)number(a[2]), 0);
+	if (n > 0)
+		m = splice(p[0], NULL, descriptor(a[0]), NULL, (size_t)n, 0);
+	tell(" took %ld", n);
+	n = errno;
+	close(p[0]);
+	close(p[1]);
+	errno = (int)n;
+	return m;
+}
+
+static long c_advise(char **a)
+{
+	errno = posix_fadvise(descriptor(a[0]), number(a[1]), number(a[2]),
+			      (int)number(a[3]));
+	return errno ? -1 : 0;
+}
+
+static long c_syncrange(char **a)
+{
+	return sync_file_range(descriptor(a[0]), number(a[1]), number(a[2]),
+			       (unsigned)number(a[3]));
+}
+
+static long c_nread(char **a)
+{
+	int n = -1;
+	long r = ioctl(descriptor(a[0]), FIONREAD, &n);
+
+	tell(" %d", n);
+	return r;
+}
+
+void limit_file_size(long n)
+{
+	struct rlimit l;
+
+	getrlimit(RLIMIT_FSIZE, &l);
+	l.rlim_cur = n < 0 ? l.rlim_max : (rlim_t)n;
+	setrlimit(RLIMIT_FSIZE, &l);
+}
+
+static long c_fsize(char **a)
+{
+	limit_file_size(number(a[0]));
+	return 0;
+}
+
+static long c_nofile(char **a)		/* PATH: opened until no more may be */
+{
+	struct rlimit l, low;
+	int fd, last = -1, error;
+
+	getrlimit(RLIMIT_NOFILE, &l);
+	low = l;
+	low.rlim_cur = 100;
+	setrlimit(RLIMIT_NOFILE, &low);
+	while ((fd = open(a[0], O_RDONLY | O_CLOEXEC)) >= 0)
+		last = fd;
+	error = errno;
+	for (fd = last; fd >= 60; fd--)
+		close(fd);
+	setrlimit(RLIMIT_NOFILE, &l);
+	errno = error;
+	return -1;
+}
+
+/* --- mappings --------------------------------------------------------------- */
+
+static long c_mmap(char **a)		/* FD OFFSET COUNT PROT FLAGS */
+{
+	size_t n = (size_t)number(a[2]);
+	void *p = mmap(NULL, n, (int)number(a[3]), (int)number(a[4]),
+		       descriptor(a[0]), number(a[1]));
+
+	return p == MAP_FAILED ? -1 : munmap(p, n);
+}
+
+/* In a process of its own: which signal, if any, the access gives. */
+static long c_touch(char **a)		/* FD OFFSET r|w */
+{
+	long off = number(a[1]), at = off & ~4095l;
+	volatile char *p = mmap(NULL, 8192, *a[2] == 'w' ?
+				PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
+				descriptor(a[0]), at);
+	int status;
+	pid_t pid;
+
+	if (p == MAP_FAILED)
+		return -1;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		struct rlimit none = { 0, 0 };
+
+		setrlimit(RLIMIT_CORE, &none);
+		if (*a[2] == 'w')
+			p[off - at] = 'T';
+		_exit(p[off - at] == 1);
+	}
+	waitpid(pid, &status, 0);
+	munmap((void *)p, 8192);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+/* A private mapping sees the file, the file nothing of it. */
+static long c_private(char **a)		/* FD OFFSET COUNT CHARACTER */
+{
+	long off = number(a[1]), at = off & ~4095l, n = number(a[2]);
+	size_t size = (size_t)(off - at + n);
+	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+		       descriptor(a[0]), at);
+
+	if (p == MAP_FAILED)
+		return -1;
+	tell(" %016lx", hash(p + off - at, n));
+	memset(p + off - at, *a[3], (size_t)n);
+	tell(" %016lx", hash(p + off - at, n));
+	return munmap(p, size);
+}
+
+/* --- inotify ---------------------------------------------------------------- */
+
+static int watcher = -1;
+
+static long c_watch(char **a)
+{
+	if (watcher >= 0)
+		close(watcher);
+	watcher = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	return inotify_add_watch(watcher, a[0], IN_ALL_EVENTS) < 0 ? -1 : 0;
+}
+
+static long c_events(char **a)
+{
+	static _Alignas(8) char buf[1 << 16];
+	long n = read(watcher, buf, sizeof buf), count = 0;
+
+	for (long at = 0; at < n; count++) {
+		struct inotify_event *e = (void *)(buf + at);
+
+		tell(" %x:%s", e->mask, e->len ? e->name : "");
+		at += (long)(sizeof *e + e->len);
+	}
+	return count;
+}
+
+/* --- several processes ------------------------------------------------------ */
+
+static long wait_for(pid_t pid)
+{
+	int status;
+
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+enum { RECORD = 24 };
+
+static void append(const char *path, int who, long n)
+{
+	char record[RECORD + 1];
+	int fd = open(path, O_WRONLY | O_APPEND);
+
+	for (long i = 0; i < n; i++) {
+		snprintf(record, sizeof record, "%7d %14ld\n", who, i);
+		if (write(fd, record, RECORD - 1) != RECORD - 1)
+			_exit(1);
+	}
+	_exit(0);
+}
+
+/* Several processes append: each record is there whole, and in order. */
+static long c_appenders(char **a)	/* FILE PROCESSES RECORDS */
+{
+	long procs = number(a[1]), n = number(a[2]), total = 0, bad = 0;
+	long next[32] = { 0 }, who, i;
+	pid_t pid[32];
+	FILE *f;
+
+	fflush(stdout);
+	for (int p = 0; p < procs && p < 32; p++) {
+		pid[p] = fork();
+		if (pid[p] == 0)
+			append(a[0], p, n);
+	}
+	for (int p = 0; p < procs && p < 32; p++)
+		bad += wait_for(pid[p]) != 0;
+	f = fopen(a[0], "r");
+	while (f && fscanf(f, "%ld %ld", &who, &i) == 2) {
+		total++;
+		bad += who < 0 || who >= procs || next[who]++ != i;
+	}
+	if (f)
+		fclose(f);
+	tell(" bad %ld", bad);
+	return total;
+}
+
+static int set_lock(const char *kind, int fd, int type, long start, bool wait)
+{
+	struct flock l = {
+		.l_type = (short)type, .l_whence = SEEK_SET, .l_start = start,
+		.l_len = 10,
+	};
+
+	if (*kind == 'f')
+		return flock(fd, (type == F_WRLCK ? LOCK_EX : type == F_RDLCK ?
+				  LOCK_SH : LOCK_UN) | (wait ? 0 : LOCK_NB));
+	if (*kind == 'o')
+		return fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &l);
+	return fcntl(fd, wait ? F_SETLKW : F_SETLK, &l);
+}
+
+static void pause_ms(long ms)
+{
+	const struct timespec t = { .tv_nsec = ms * 1000 * 1000 };
+
+	nanosleep(&t, NULL);
+}
+
+/* Another process has it, and gives it away by unlocking, closing or dying. */
+static long c_waitlock(char **a)	/* posix|ofd|flock PATH TYPE unlock|close|die */
+{
+	int ready[2], fd;
+	int type = (int)number(a[2]);
+	long r;
+	pid_t pid;
+	char c;
+
+	if (pipe(ready) < 0)
+		return -1;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		fd = open(a[1], O_RDWR);
+		c = (char)set_lock(a[0], fd, F_WRLCK, 5, false);
+		if (write(ready[1], &c, 1) != 1)
+			_exit(1);
+		pause_ms(60);
+		if (*a[3] == 'u')
+			set_lock(a[0], fd, F_UNLCK, 5, false);
+		else if (*a[3] == 'c')
+			close(fd);
+		else
+			kill(getpid(), SIGKILL);
+		_exit(0);
+	}
+	if (read(ready[0], &c, 1) != 1)
+		c = -1;
+	fd = open(a[1], O_RDWR | O_CLOEXEC);
+	tell(" had %d,", c);
+	r = set_lock(a[0], fd, type, 0, false);
+	tell(" first %s,", r < 0 ? error_name(errno) : "0");
+	r = set_lock(a[0], fd, type, 0, true);
+	wait_for(pid);
+	close(fd);
+	close(ready[0]);
+	close(ready[1]);
+	return r;
+}
+
+static void nothing(int signal)
+{
+}
+
+/* A lock that waits is given up for a signal, unless it begins anew. */
+static long c_intlock(char **a)		/* posix|ofd|flock FD-OF-HOLDER PATH restart|- */
+{
+	struct sigaction act = {
+		.sa_handler = nothing,
+		.sa_flags = a[3][0] == 'r' ? SA_RESTART : 0,
+	};
+	struct itimerval in = { .it_value.tv_usec = 30000 };
+	int status;
+	pid_t pid;
+
+	if (set_lock(a[0], descriptor(a[1]), F_WRLCK, 0, false) < 0)
+		return -1;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		int fd = open(a[2], O_RDWR);
+
+		sigaction(SIGALRM, &act, NULL);
+		setitimer(ITIMER_REAL, &in, NULL);
+		_exit(set_lock(a[0], fd, F_WRLCK, 0, true) < 0 ? errno : 0);
+	}
+	pause_ms(120);
+	set_lock(a[0], descriptor(a[1]), F_UNLCK, 0, false);
+	waitpid(pid, &status, 0);
+	errno = WEXITSTATUS(status);
+	return errno ? -1 : 0;
+}
+
+/* Two that wait for each other: the second is told, the first gets its lock. */
+static long c_deadlock(char **a)	/* PATH */
+{
+	int fd = open(a[0], O_RDWR | O_CLOEXEC), ready[2], error;
+	char c = 0;
+	pid_t pid;
+	long r;
+
+	if (pipe(ready) < 0 || set_lock("posix", fd, F_WRLCK, 0, false) < 0)
+		return -1;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		if (set_lock("posix", fd, F_WRLCK, 20, false) < 0 ||
+		    write(ready[1], &c, 1) != 1)
+			_exit(99);
+		_exit(set_lock("posix", fd, F_WRLCK, 0, true) < 0 ? errno : 0);
+	}
+	if (read(ready[0], &c, 1) != 1)
+		return -1;
+	pause_ms(60);
+	r = set_lock("posix", fd, F_WRLCK, 20, true);
+	error = errno;
+	close(fd);
+	tell(" other %ld", wait_for(pid));
+	close(ready[0]);
+	close(ready[1]);
+	errno = error;
+	return r;
+}
+
+/* Writer and reader of a fifo find each other by its name. */
+static long c_meet(char **a)
+{
+	char text[64] = "";
+	pid_t pid;
+	int fd;
+	long n;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		fd = open(a[0], O_WRONLY);
+		_exit(write(fd, "through a fifo", 14) != 14);
+	}
+	fd = open(a[0], O_RDONLY | O_CLOEXEC);
+	n = read(fd, text, sizeof text - 1);
+	close(fd);
+	tell(" %s %ld", text, wait_for(pid));
+	return n;
+}
+
+static long c_connect(char **a)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int s = socket(AF_UNIX, SOCK_STREAM, 0);
+	int c = socket(AF_UNIX, SOCK_STREAM, 0), error;
+	long r;
+
+	snprintf(un.sun_path, sizeof un.sun_path, "%s", a[0]);
+	r = bind(s, (struct sockaddr *)&un, sizeof un);
+	if (r == 0)
+		r = listen(s, 5);
+	if (r == 0)
+		r = connect(c, (struct sockaddr *)&un, sizeof un);
+	error = errno;
+	close(s);
+	close(c);
+	errno = error;
+	return r;
+}
+
+const struct call more_calls[] = {
+	{ "chdir", 1, c_chdir }, { "fchdir", 1, c_fchdir },
+	{ "openat2", 5, c_openat2 }, { "links", 3, c_links },
+	{ "getfl", 1, c_getfl }, { "setfl", 2, c_setfl }, { "dup", 2, c_dup },
+	{ "lease", 2, c_lease },
+	{ "writev", 3, c_writev }, { "readv", 3, c_readv },
+	{ "sendfile", 4, c_sendfile }, { "splice", 3, c_splice },
+	{ "advise", 4, c_advise }, { "syncrange", 4, c_syncrange },
+	{ "nread", 1, c_nread }, { "fsize", 1, c_fsize },
+	{ "nofile", 1, c_nofile }, { "mmap", 5, c_mmap },
+	{ "touch", 3, c_touch }, { "private", 4, c_private },
+	{ "watch", 1, c_watch }, { "events", 0, c_events },
+	{ "appenders", 3, c_appenders }, { "waitlock", 4, c_waitlock },
+	{ "intlock", 4, c_intlock }, { "deadlock", 1, c_deadlock },
+	{ "meet", 1, c_meet }, { "connect", 1, c_connect },
+	{ NULL, 0, NULL },
+};
