@@ -81,6 +81,15 @@ struct rk__lock {
 	uint64_t start, end;		/* inclusive; end UINT64_MAX: to the end */
 };
 
+struct rk__lock_request {
+	enum rk__lock_kind kind;
+	uint64_t owner;
+	uint64_t file;			/* what it was asked through, or 0 */
+	uint32_t pid;
+	unsigned type;			/* F_RDLCK, F_WRLCK, F_UNLCK */
+	uint64_t start, end;		/* inclusive */
+};
+
 /* A write that waits for its bytes to be durable: it must not run twice. */
 struct rk__written {
 	uint64_t id;			/* of the request, in its slot */

@@ -115,7 +115,7 @@ static void put(struct rk__ofd *o)
 	rk__lock_release(o->vnode, RK_LOCK_OFD, rk__ofd_owner(o));
 	rk__lock_release(o->vnode, RK_LOCK_FLOCK, rk__ofd_owner(o));
 	/* Requests of other threads that wait with it find it closed. */
-	rk__wake(rk__lock_key(o->vnode));
+	rk__wake_ofd(o->vnode, index_of(o));
 	rk__vnode_put_open(o->vnode);
 	RK_NOTE(&rk__core->ofd_free);
 	o->vnode = 0;

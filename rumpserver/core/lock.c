@@ -55,6 +55,25 @@ static const struct rk__lock *first_conflict(uint32_t vnode,
 	return found;
 }
 
+bool rk__lock_in_way(uint32_t vnode, const struct rk__lock_request *r)
+{
+	return first_conflict(vnode, r) != NULL;
+}
+
+bool rk__lock_rivals(const struct rk__lock_request *a,
+		     const struct rk__lock_request *b)
+{
+	const struct rk__lock l = {
+		.kind = (uint8_t)a->kind,
+		.exclusive = a->type == F_WRLCK,
+		.owner = a->owner,
+		.start = a->start,
+		.end = a->end,
+	};
+
+	return rk__lock_conflicts(&l, b);
+}
+
 const void *rk__lock_key(uint32_t vnode)
 {
 	return &rk__core->vnode[vnode].locks;
@@ -235,7 +254,7 @@ int rk__lock_set(uint32_t vnode, const struct rk__lock_request *r)
 			.end = g.end,
 		});
 	if (gain)
-		rk__wake(rk__lock_key(vnode));
+		rk__wake_locks(vnode);
 	return 0;
 }
 
@@ -274,7 +293,7 @@ static void release(uint32_t vnode,
 		}
 	}
 	if (gain)
-		rk__wake(rk__lock_key(vnode));
+		rk__wake_locks(vnode);
 }
 
 static bool is_of_owner(const struct rk__lock *l, enum rk__lock_kind kind,
@@ -305,7 +324,7 @@ void rk__lock_release_all(uint32_t vnode)
 
 	while (*head)
 		drop(head);
-	rk__wake(rk__lock_key(vnode));
+	rk__wake_locks(vnode);
 }
 
 int rk__lock_wait(uint32_t vnode, const struct rk__lock_request *r)

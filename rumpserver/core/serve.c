@@ -172,10 +172,10 @@ static void post_queue(void)
 /* Those who wait for a flush point and do not know which yet. */
 static void tell_flush_waiters(uint64_t seq)
 {
-	struct rk__handle *h = rk__waiting(&flush_key);
+	struct rk__handle *h = rk__parked_next(NULL, &flush_key);
 
-	for (; h; h = h->next)
-		if (h->wait_key == &flush_key && !h->flush_seq)
+	for (; h; h = rk__parked_next(h, &flush_key))
+		if (!h->flush_seq)
 			h->flush_seq = seq;
 }
 
@@ -352,7 +352,7 @@ static bool gives_way(struct rk__handle *h)
  * Runs h until it has an answer (RK_DONE, RK_NO_REPLY), is parked, sleeps or
  * gives way; stages commit. *changes: their count since the last commit of it.
  */
-static enum rk__outcome run_stages(struct rk__handle *h, uint64_t *changes)
+static enum rk__outcome stages(struct rk__handle *h, uint64_t *changes)
 {
 	for (;;) {
 		bool slept = is_asleep(h);
@@ -378,6 +378,14 @@ static enum rk__outcome run_stages(struct rk__handle *h, uint64_t *changes)
 		if (o == RK_PARKED || gives_way(h))
 			return RK_SLEEPS;
 	}
+}
+
+static enum rk__outcome run_stages(struct rk__handle *h, uint64_t *changes)
+{
+	enum rk__outcome o = stages(h, changes);
+
+	rk__wait_passed_on(h, o == RK_DONE && h->result >= 0);
+	return o;
 }
 
 /* true: it has an answer. */

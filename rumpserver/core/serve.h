@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "../recovery/recovery.h"
+#include "core.h"
 
 struct rk__handle;
 
@@ -64,6 +65,13 @@ struct rk__handle {
 	uint64_t flush_seq;		/* fsync: waits for this flush point */
 	const void *wait_key;
 	struct rk__handle *next, *prev;
+	struct rk__lock_wait {
+		struct rk__lock_request want;
+		uint32_t vnode;		/* 0: it waits for something else */
+		uint32_t ofd;		/* through which it asks, 0: none of ours */
+		bool called;		/* woken because it may have its lock now */
+		bool more;		/* and others behind it perhaps too */
+	} lock;
 };
 
 /* Runs a request, or joins it to the batch; posts when that may be. */
@@ -78,13 +86,26 @@ bool rk__was_committed(uint32_t slot, uint64_t id);
  * from its start by rk__serve_woken(), which the loop calls. */
 void rk__park(struct rk__handle *h, const void *key);
 void rk__wake(const void *key);
-/* The first of a list (`next`) that has all who wait for this key, and some
- * others. */
-struct rk__handle *rk__waiting(const void *key);
 /* To be run again after those who wait now. */
 void rk__requeue(struct rk__handle *h);
 void rk__serve_woken(void);
 bool rk__serve_has_woken(void);
+/* Those that wait for a key, in the order they came. NULL begins, and ends. */
+struct rk__handle *rk__parked_next(struct rk__handle *h, const void *key);
+
+/*
+ * The same for a lock, so that ten thousand who wait for one lock do not all
+ * run whenever it is let go: rk__wake_locks runs those for whom nothing is in
+ * the way, neither a lock nor one that was woken before them. Whoever was woken
+ * and takes nothing passes it on.
+ */
+void rk__park_lock(struct rk__handle *h, uint32_t vnode, uint32_t ofd,
+		   const struct rk__lock_request *want);
+void rk__wake_locks(uint32_t vnode);
+/* Runs all that wait through an ofd that is closed now. */
+void rk__wake_ofd(uint32_t vnode, uint32_t ofd);
+/* Called for each request that ran. */
+void rk__wait_passed_on(struct rk__handle *h, bool took_it);
 /* The client gave up (signal, death): takes a parked request off its queue;
  * returns false if it is not parked. The gate answers it (EINTR) itself. */
 bool rk__unpark(struct rk__handle *h);

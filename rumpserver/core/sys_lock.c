@@ -7,23 +7,28 @@
 #include "sys.h"
 
 /* Sets the lock; where it is in the way and `wait`, parks the request. */
-static int64_t set(struct rk__call *c, uint32_t vnode,
+static int64_t set(struct rk__call *c, const struct rk__ofd *o,
 		   const struct rk__lock_request *r, bool wait)
 {
-	int e = rk__lock_set(vnode, r);
+	uint32_t vnode = o->vnode;
+	int e;
 
+	/* Whoever gave up must not have a lock that it does not know of. */
+	if (wait && c->cancelled) {
+		rk__lock_wait_end(vnode, r);
+		return -EINTR;
+	}
+	e = rk__lock_set(vnode, r);
 	if (e != -EAGAIN)
 		return e;
 	/* flock(2) gives up what it wanted to convert even if it fails. */
 	if (!wait)
 		return r->kind == RK_LOCK_FLOCK && rk__lock_wait(vnode, r) > 0 ?
 			rk__call_stage(c, 1) : -EAGAIN;
-	if (c->cancelled)
-		return -EINTR;
 	e = rk__lock_wait(vnode, r);
 	if (e != 0)
 		return rk__call_stage(c, e);
-	rk__park(rk__handle_now, rk__lock_key(vnode));
+	rk__park_lock(rk__handle_now, vnode, (uint32_t)rk__ofd_owner(o), r);
 	c->outcome = RK_PARKED;
 	return 0;
 }
@@ -53,7 +58,7 @@ int64_t rk__sys_flock(struct rk__call *c, struct op_flock *a)
 	default:
 		return -EINVAL;
 	}
-	return set(c, o->vnode, &r, !(a->operation & LOCK_NB));
+	return set(c, o, &r, !(a->operation & LOCK_NB));
 }
 
 /* --- ranges ------------------------------------------------------------------- */
@@ -154,7 +159,7 @@ static int64_t set_range(struct rk__call *c, const struct op_setlk *a,
 		r = -EBADF;
 	if (r == 0)
 		r = range_of(o, a->whence, a->start, a->length, &q);
-	return r < 0 ? r : set(c, o->vnode, &q, wait);
+	return r < 0 ? r : set(c, o, &q, wait);
 }
 
 int64_t rk__sys_setlk(struct rk__call *c, struct op_setlk *a)

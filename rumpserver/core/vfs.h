@@ -142,15 +142,6 @@ void rk__name_purge_all(void);		/* after a rollback */
 
 /* --- locks -------------------------------------------------------------- */
 
-struct rk__lock_request {
-	enum rk__lock_kind kind;
-	uint64_t owner;
-	uint64_t file;			/* what it was asked through, or 0 */
-	uint32_t pid;
-	unsigned type;			/* F_RDLCK, F_WRLCK, F_UNLCK */
-	uint64_t start, end;		/* inclusive */
-};
-
 /* 0; -EAGAIN: in the way; -EDEADLK; -ENOLCK. Wakes who may go on. */
 int rk__lock_set(uint32_t vnode, const struct rk__lock_request *r);
 /* Type F_UNLCK in *ret: nothing in the way. */
@@ -173,6 +164,10 @@ void rk__lock_release_file(uint32_t vnode, uint64_t file);
 void rk__lock_release_all(uint32_t vnode);
 /* What a blocked request parks on: a change of this file's locks. */
 const void *rk__lock_key(uint32_t vnode);
+/* Is a lock in the way of it? Would the other be, once it is set? */
+bool rk__lock_in_way(uint32_t vnode, const struct rk__lock_request *r);
+bool rk__lock_rivals(const struct rk__lock_request *a,
+		     const struct rk__lock_request *b);
 /* Would waiting close a circle? Of POSIX locks only, as on Linux. */
 bool rk__lock_would_deadlock(uint32_t vnode, const struct rk__lock_request *r);
 

@@ -1,115 +1,218 @@
 /*
- * waiting.c - requests that wait for something, and those that were woken and
- * are to be run again. Volatile: what waits stands in its slot, and a successor
- * runs it anew.
+ * waiting.c - requests that wait: parked on a key, woken, run again. Volatile:
+ * what waits stands in its slot, and a successor runs it anew.
  *
- * A request that waits is on the list of a key and nowhere else.
+ * Theory of operation. What waits is on the list of its key, in the order it
+ * came, and nowhere else; it costs its slot and no thread. What is woken goes
+ * to one list, which the loop runs.
+ *
+ * Locks are special, because ten thousand may wait for one. Of those who wait
+ * for locks of a file, one is called only when nothing is in its way: no lock,
+ * and nobody who was called before it and has not run yet. So each of the
+ * others has somebody in its way, and the list is looked at again whenever a
+ * lock goes, or whoever was called did not take what it was called for. One
+ * look calls CALLS_MAX at most, so that it stays short; the last of them has
+ * the list looked at again.
  */
 #include <assert.h>
+#include <fcntl.h>
 #include "core/serve.h"
+#include "core/vfs.h"
 
-enum { WAIT_BUCKETS = 4096 };
+enum {
+	BUCKETS = 4096,
+	CALLS_MAX = 64,
+};
 
 static struct {
-	struct rk__handle *bucket[WAIT_BUCKETS];
+	struct {
+		struct rk__handle *first, *last;
+	} bucket[BUCKETS];
 	struct rk__handle *woken, *woken_last;
 	unsigned n_parked;
-} waiting;
+} waits;
 
-static struct rk__handle **bucket_of(const void *key)
+static unsigned bucket_of(const void *key)
 {
 	uint64_t h = (uintptr_t)key * 0x9e3779b97f4a7c15ull;
 
-	return &waiting.bucket[h >> 52];
+	return h >> 52;
 }
-_Static_assert(WAIT_BUCKETS == 1 << 12, "bucket_of takes 12 bits");
+_Static_assert(BUCKETS == 1 << 12, "bucket_of takes 12 bits");
 
-struct rk__handle *rk__waiting(const void *key)
-{
-	return *bucket_of(key);
-}
+/* --- on a key, and off it ------------------------------------------------------ */
 
 void rk__park(struct rk__handle *h, const void *key)
 {
-	struct rk__handle **bucket = bucket_of(key);
+	unsigned b = bucket_of(key);
 
 	assert(!h->parked && !h->queued);
 	h->parked = true;
 	h->wait_key = key;
-	h->prev = NULL;
-	h->next = *bucket;
-	if (h->next)
-		h->next->prev = h;
-	*bucket = h;
-	waiting.n_parked++;
+	h->next = NULL;
+	h->prev = waits.bucket[b].last;
+	if (h->prev)
+		h->prev->next = h;
+	else
+		waits.bucket[b].first = h;
+	waits.bucket[b].last = h;
+	waits.n_parked++;
 }
 
-static void unlink_parked(struct rk__handle *h)
+static void take_off(struct rk__handle *h)
 {
+	unsigned b = bucket_of(h->wait_key);
+
 	if (h->prev)
 		h->prev->next = h->next;
 	else
-		*bucket_of(h->wait_key) = h->next;
+		waits.bucket[b].first = h->next;
 	if (h->next)
 		h->next->prev = h->prev;
+	else
+		waits.bucket[b].last = h->prev;
 	h->next = h->prev = NULL;
 	h->parked = false;
 	h->wait_key = NULL;
-	waiting.n_parked--;
+	waits.n_parked--;
 }
 
 bool rk__unpark(struct rk__handle *h)
 {
 	if (!h->parked || !h->wait_key)
 		return false;
-	unlink_parked(h);
+	take_off(h);
 	h->flush_seq = 0;
 	return true;
 }
+
+struct rk__handle *rk__parked_next(struct rk__handle *h, const void *key)
+{
+	for (h = h ? h->next : waits.bucket[bucket_of(key)].first; h;
+	     h = h->next)
+		if (h->wait_key == key)
+			break;
+	return h;
+}
+
+unsigned rk__parked_count(void)
+{
+	return waits.n_parked;
+}
+
+/* --- woken -------------------------------------------------------------------- */
 
 /* Still not free for anything else: parked without a key. */
 void rk__requeue(struct rk__handle *h)
 {
 	h->parked = true;
-	if (waiting.woken_last)
-		waiting.woken_last->next = h;
+	if (waits.woken_last)
+		waits.woken_last->next = h;
 	else
-		waiting.woken = h;
-	waiting.woken_last = h;
+		waits.woken = h;
+	waits.woken_last = h;
+}
+
+static void wake(struct rk__handle *h)
+{
+	take_off(h);
+	rk__requeue(h);
 }
 
 void rk__wake(const void *key)
 {
-	struct rk__handle *h = *bucket_of(key), *next;
+	struct rk__handle *h = rk__parked_next(NULL, key), *next;
 
 	for (; h; h = next) {
-		next = h->next;
-		if (h->wait_key != key)
-			continue;
-		unlink_parked(h);
-		rk__requeue(h);
+		next = rk__parked_next(h, key);
+		wake(h);
 	}
 }
 
+/* Those that are woken by these have their turn the next time. */
 void rk__serve_woken(void)
 {
-	struct rk__handle *h = waiting.woken, *next;
+	struct rk__handle *h, *last = waits.woken_last;
 
-	waiting.woken = waiting.woken_last = NULL;
-	for (; h; h = next) {
-		next = h->next;
+	do {
+		h = waits.woken;
+		if (!h)
+			return;
+		waits.woken = h->next;
+		if (!waits.woken)
+			waits.woken_last = NULL;
 		h->next = NULL;
 		h->parked = false;
 		rk__serve(h);
-	}
+	} while (h != last);
 }
 
 bool rk__serve_has_woken(void)
 {
-	return waiting.woken != NULL;
+	return waits.woken != NULL;
 }
 
-unsigned rk__parked_count(void)
+/* --- locks -------------------------------------------------------------------- */
+
+void rk__park_lock(struct rk__handle *h, uint32_t vnode, uint32_t ofd,
+		   const struct rk__lock_request *want)
 {
-	return waiting.n_parked;
+	/* Whether it was called stays: it has yet to pass that on. */
+	h->lock.want = *want;
+	h->lock.vnode = vnode;
+	h->lock.ofd = ofd;
+	rk__park(h, rk__lock_key(vnode));
+}
+
+/* Is somebody who was called and has not run yet in h's way? */
+static bool behind_called(const struct rk__handle *h)
+{
+	const struct rk__handle *w;
+
+	for (w = waits.woken; w; w = w->next)
+		if (w->lock.called && w->lock.vnode == h->lock.vnode &&
+		    rk__lock_rivals(&w->lock.want, &h->lock.want))
+			return true;
+	return false;
+}
+
+void rk__wake_locks(uint32_t vnode)
+{
+	const void *key = rk__lock_key(vnode);
+	struct rk__handle *h = rk__parked_next(NULL, key), *next;
+	unsigned n = 0;
+
+	for (; h; h = next) {
+		next = rk__parked_next(h, key);
+		if (rk__lock_in_way(vnode, &h->lock.want) || behind_called(h))
+			continue;
+		wake(h);
+		h->lock.called = true;
+		if (++n == CALLS_MAX) {
+			h->lock.more = true;
+			return;
+		}
+	}
+}
+
+void rk__wake_ofd(uint32_t vnode, uint32_t ofd)
+{
+	const void *key = rk__lock_key(vnode);
+	struct rk__handle *h = rk__parked_next(NULL, key), *next;
+
+	for (; h; h = next) {
+		next = rk__parked_next(h, key);
+		if (h->lock.ofd == ofd)
+			wake(h);
+	}
+}
+
+void rk__wait_passed_on(struct rk__handle *h, bool took_it)
+{
+	bool again = h->lock.called && (h->lock.more || !took_it);
+	uint32_t vnode = h->lock.vnode;
+
+	h->lock.called = h->lock.more = false;
+	if (again)
+		rk__wake_locks(vnode);
 }

@@ -103,15 +103,12 @@ void rk__channel_detach(uint32_t channel)
 	rk__loop_remove(&c->source);
 	close(c->source.fd);
 	rk__chan_deactivate(c);
+	/* What waits is told that nobody waits for it, and forgets what it
+	 * waits for: the process may go on without this thread. */
+	for (unsigned i = 0; i < RK_SLOTS; i++)
+		if (rk__slot_at(c, i))
+			rk__slot_cancel(rk__slot_at(c, i));
 	c->gone = true;
-	for (unsigned i = 0; i < RK_SLOTS; i++) {
-		struct rk__slot *s = rk__slot_at(c, i);
-
-		if (!s || !s->busy || !rk__unpark(&s->handle))
-			continue;
-		s->busy = false;
-		c->n_busy--;
-	}
 	/* The rest is queued or woken, and ends with its post. */
 	if (!c->n_busy && !c->unwoken)
 		rk__chan_free(c);

@@ -237,6 +237,15 @@ void rk__slot_refuse(struct rk__slot *s, int error)
 
 /* The op itself answers that it was interrupted, so that it forgets what it
  * waits for; one that is woken already is told when it runs. */
+void rk__slot_cancel(struct rk__slot *s)
+{
+	if (!s->busy)
+		return;
+	s->req.flags |= RK_REQ_CANCELLED;
+	if (rk__unpark(&s->handle))
+		rk__serve(&s->handle);
+}
+
 static void look_for_cancelled(struct rk__chan *c)
 {
 	for (unsigned i = 0; i < RK_SLOTS && c->n_busy; i++) {
@@ -247,9 +256,7 @@ static void look_for_cancelled(struct rk__chan *c)
 		if (!s || !s->busy || !(*flags & RK_REQ_CANCELLED) ||
 		    s->req.flags & RK_REQ_CANCELLED)
 			continue;
-		s->req.flags |= RK_REQ_CANCELLED;
-		if (rk__unpark(&s->handle))
-			rk__serve(&s->handle);
+		rk__slot_cancel(s);
 	}
 }
 

@@ -70,6 +70,8 @@ static inline struct rk_slot *rk__slot_shared(const struct rk__chan *c,
 void rk__slot_take(struct rk__slot *s, uint64_t asked);
 /* Answers a request that is in work with an error. */
 void rk__slot_refuse(struct rk__slot *s, int error);
+/* Withdraws a request that waits: it is answered with EINTR. */
+void rk__slot_cancel(struct rk__slot *s);
 /* Stores an answer; sleepers are woken by rk__chan_wake_sleepers. */
 void rk__slot_answer(struct rk__chan *c, unsigned i, uint64_t id,
 		     int64_t result, uint32_t out_len);

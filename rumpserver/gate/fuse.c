@@ -44,105 +44,22 @@ struct rk__fuse *rk__fuse_of(uint32_t mount)
 
 /* --- slots ---------------------------------------------------------------- */
 
-static unsigned index_of(const struct rk__fuse_slot *s)
-{
-	return (unsigned)(s - s->fuse->slot);
-}
-
-static struct fuse_in_header *request_at(const struct rk__fuse *f, unsigned i)
-{
-	uint8_t *base = (uint8_t *)f->inbox;
-
-	if (i < RK_FUSE_BIG_SLOTS)
-		base += RK_FUSE_BIG_AT + i * RK_FUSE_BIG_SIZE + RK_PAGE -
-			RK_FUSE_WRITE_HEAD;
-	else
-		base += RK_FUSE_SMALL_AT +
-			(i - RK_FUSE_BIG_SLOTS) * RK_FUSE_SMALL;
-	return (struct fuse_in_header *)base;
-}
-
-static uint64_t id_of(const struct fuse_in_header *in)
-{
-	return in->unique & ~RK_FUSE_UNIQUE_RESEND;
-}
-
-struct rk__fuse_slot *rk__fuse_slot(struct rk__fuse *f, unsigned i)
-{
-	struct rk__fuse_slot *s = &f->slot[i];
-
-	s->fuse = f;
-	s->request = request_at(f, i);
-	return s;
-}
-
-uint64_t rk__fuse_held(const struct rk__fuse *f, unsigned i)
-{
-	if (i < RK_FUSE_BIG_SLOTS) {
-		const struct fuse_in_header *in = request_at(f, i);
-
-		return in->len ? id_of(in) : 0;
-	}
-	return atomic_load_explicit(&f->inbox->id[i], memory_order_relaxed);
-}
-
-static void push_free(struct rk__fuse *f, unsigned i)
-{
-	if (i < RK_FUSE_BIG_SLOTS)
-		f->free_big[f->n_free_big++] = (uint16_t)i;
-	else
-		f->free_small[f->n_free_small++] = (uint16_t)i;
-}
-
-bool rk__fuse_get_buffer(struct rk__fuse_slot *s)
-{
-	struct rk__fuse *f = s->fuse;
-
-	if (!s->buffer && f->n_free_buffer)
-		s->buffer = f->free_buffer[--f->n_free_buffer];
-	return s->buffer;
-}
-
-void rk__fuse_put_buffer(struct rk__fuse_slot *s)
-{
-	if (s->buffer)
-		s->fuse->free_buffer[s->fuse->n_free_buffer++] = s->buffer;
-	s->buffer = NULL;
-}
-
-void rk__fuse_release(struct rk__fuse_slot *s)
-{
-	struct rk__fuse *f = s->fuse;
-	unsigned i = index_of(s);
-
-	rk__fuse_put_buffer(s);
-	if (i < RK_FUSE_BIG_SLOTS)
-		s->request->len = 0;
-	else
-		atomic_store(&f->inbox->id[i], 0);
-	atomic_signal_fence(memory_order_seq_cst);
-	push_free(f, i);
-	if (f->paused && f->n_free_big > 1) {
-		f->paused = false;
-		rk__loop_add(&f->source, EPOLLIN);
-	}
-}
-
 /* All but writes of data go on to a small slot, if there is one. */
-static struct rk__fuse_slot *move_small(struct rk__fuse *f, unsigned big)
+static struct rk__fuse_slot *move_small(struct rk__fuse_slot *from)
 {
-	struct rk__fuse_slot *from = rk__fuse_slot(f, big), *to;
+	struct rk__fuse *f = from->fuse;
+	struct rk__fuse_slot *to;
 	unsigned i;
 
 	if (from->request->len > RK_FUSE_SMALL || !f->n_free_small ||
 	    family->fragile)
 		return from;
-	i = f->free_small[--f->n_free_small];
-	to = rk__fuse_slot(f, i);
+	to = rk__fuse_slot_take(f, false);
+	i = rk__fuse_index(to);
 	memcpy(to->request, from->request, from->request->len);
 	atomic_store(&f->inbox->interrupted[i], 0);
 	atomic_store(&f->inbox->answered[i], 0);
-	atomic_store(&f->inbox->id[i], id_of(from->request));
+	atomic_store(&f->inbox->id[i], rk__fuse_id(from->request));
 	RK_CRASHPOINT(request_copied);
 	rk__fuse_release(from);
 	return to;
@@ -158,14 +75,11 @@ static struct rk__fuse_slot *move_small(struct rk__fuse *f, unsigned big)
  */
 static bool is_known(struct rk__fuse *f, struct rk__fuse_slot *again)
 {
-	uint64_t id = id_of(again->request);
+	uint64_t id = rk__fuse_id(again->request);
 
-	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++) {
-		struct rk__fuse_slot *s;
+	struct rk__fuse_slot *s = rk__fuse_find(f, id, again);
 
-		if (again == &f->slot[i] || rk__fuse_held(f, i) != id)
-			continue;
-		s = rk__fuse_slot(f, i);
+	if (s) {
 		s->request->unique = again->request->unique;
 		s->seen = true;
 		return true;
@@ -203,9 +117,9 @@ enum rk__fuse_taken rk__fuse_take(struct rk__fuse *f, unsigned leave,
 
 	if (f->n_free_big <= leave)
 		return RK_FUSE_FULL;
-	s = rk__fuse_slot(f, f->free_big[--f->n_free_big]);
-	atomic_store(&f->inbox->interrupted[index_of(s)], 0);
-	atomic_store(&f->inbox->answered[index_of(s)], 0);
+	s = rk__fuse_slot_take(f, true);
+	atomic_store(&f->inbox->interrupted[rk__fuse_index(s)], 0);
+	atomic_store(&f->inbox->answered[rk__fuse_index(s)], 0);
 	n = read(f->source.fd, s->request, RK_FUSE_READ_SIZE);
 	if (n <= 0) {
 		int error = n < 0 ? errno : ENODEV;
@@ -215,7 +129,7 @@ enum rk__fuse_taken rk__fuse_take(struct rk__fuse *f, unsigned leave,
 	}
 	s->seen = false;
 	if ((size_t)n < sizeof *s->request || s->request->len != n ||
-	    !id_of(s->request) ||
+	    !rk__fuse_id(s->request) ||
 	    ((s->request->unique & RK_FUSE_UNIQUE_RESEND) && is_known(f, s))) {
 		rk__fuse_release(s);
 		return RK_FUSE_SKIPPED;
@@ -223,8 +137,9 @@ enum rk__fuse_taken rk__fuse_take(struct rk__fuse *f, unsigned leave,
 	if (s->request->opcode == FUSE_FORGET ||
 	    s->request->opcode == FUSE_BATCH_FORGET)
 		RK_CRASHPOINT(forget_taken);
-	*ret = move_small(f, index_of(s));
+	*ret = move_small(s);
 	(*ret)->seen = true;
+	rk__fuse_enlist(*ret);
 	return RK_FUSE_TAKEN;
 }
 
@@ -235,15 +150,14 @@ enum rk__fuse_taken rk__fuse_take(struct rk__fuse *f, unsigned leave,
  * the mark outlives us, so that a successor does not give the lock to somebody
  * who was told EINTR.
  */
-static void end_wait(struct rk__fuse *f, unsigned i)
+static void end_wait(struct rk__fuse_slot *s)
 {
-	struct rk__fuse_slot *s = rk__fuse_slot(f, i);
 	const struct rk__fuse_op *op = rk__fuse_op(s->request->opcode);
 
 	/* Or in a driver. */
 	if (!s->waits && (!op || !(op->flags & RK_FUSE_INTERRUPTIBLE)))
 		return;
-	atomic_store(&f->inbox->interrupted[i], 1);
+	atomic_store(&s->fuse->inbox->interrupted[rk__fuse_index(s)], 1);
 	s->handle.interrupted = true;
 	if (rk__unpark(&s->handle))
 		rk__serve(&s->handle);
@@ -251,7 +165,7 @@ static void end_wait(struct rk__fuse *f, unsigned i)
 
 bool rk__fuse_interrupted(const struct rk__fuse_slot *s)
 {
-	return atomic_load(&s->fuse->inbox->interrupted[index_of(s)]);
+	return atomic_load(&s->fuse->inbox->interrupted[rk__fuse_index(s)]);
 }
 
 /*
@@ -264,7 +178,7 @@ bool rk__fuse_may_wait(struct rk__handle *h)
 	struct rk__fuse_slot *s = (struct rk__fuse_slot *)h;
 
 	if (!s->waits)
-		s->waits = index_of(s) < RK_FUSE_BIG_SLOTS ?
+		s->waits = rk__fuse_index(s) < RK_FUSE_BIG_SLOTS ?
 			s->fuse->n_free_big > 2 :
 			s->fuse->n_free_small >= RK_FUSE_RESERVE;
 	if (s->buffer && !s->fuse->n_free_buffer)
@@ -275,16 +189,13 @@ bool rk__fuse_may_wait(struct rk__handle *h)
 static void interrupt(struct rk__fuse *f, const struct rk__fuse_slot *s)
 {
 	const struct fuse_interrupt_in *in = (const void *)(s->request + 1);
-	uint64_t id = in->unique & ~RK_FUSE_UNIQUE_RESEND;
+	struct rk__fuse_slot *other;
 
 	if (s->request->len < sizeof *s->request + sizeof *in)
 		return;
-	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++) {
-		if (rk__fuse_held(f, i) == id) {
-			end_wait(f, i);
-			return;
-		}
-	}
+	other = rk__fuse_find(f, in->unique & ~RK_FUSE_UNIQUE_RESEND, NULL);
+	if (other)
+		end_wait(other);
 }
 
 void rk__fuse_serve(struct rk__fuse_slot *s)
@@ -306,8 +217,8 @@ void rk__fuse_serve(struct rk__fuse_slot *s)
 	s->waits = false;
 	s->handle = (struct rk__handle){
 		.gate = &fuse_gate,
-		.slot = RK_SLOT_FUSE(f->mount, index_of(s)),
-		.id = id_of(s->request),
+		.slot = RK_SLOT_FUSE(f->mount, rk__fuse_index(s)),
+		.id = rk__fuse_id(s->request),
 	};
 	rk__serve(&s->handle);
 }
@@ -344,7 +255,7 @@ static void answer(struct rk__fuse_slot *s)
 		.unique = s->request->unique,
 	};
 	if (!len) {
-		atomic_store_explicit(&s->fuse->inbox->answered[index_of(s)],
+		atomic_store_explicit(&s->fuse->inbox->answered[rk__fuse_index(s)],
 				      1 + (uint32_t)-head->error,
 				      memory_order_release);
 		RK_CRASHPOINT(answer_noted);
@@ -374,7 +285,7 @@ void rk__fuse_end(struct rk__fuse *f)
 	rk__serve_flush();
 	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
 		if (rk__fuse_held(f, i))
-			end_wait(f, i);
+			end_wait(rk__fuse_slot(f, i));
 	rk__serve_flush();
 	rk__vnode_drop_lookups(f->mount);
 	rk__serve_flush();
@@ -441,32 +352,6 @@ int rk__fuse_prepare(const struct rk__family *fam, uint32_t mount)
 	return r;
 }
 
-/* A request that its predecessor was copying on stands in two slots. */
-static void drop_copy(struct rk__fuse *f, unsigned big)
-{
-	uint64_t id = rk__fuse_held(f, big);
-
-	for (unsigned i = RK_FUSE_BIG_SLOTS; id && i < RK_FUSE_SLOTS; i++)
-		if (rk__fuse_held(f, i) == id)
-			request_at(f, big)->len = 0;
-}
-
-static void find_free(struct rk__fuse *f)
-{
-	f->n_free_big = f->n_free_small = 0;
-	for (unsigned i = RK_FUSE_SLOTS; i-- > 0;)
-		if (!rk__fuse_held(f, i))
-			push_free(f, i);
-}
-
-static void clear(struct rk__fuse *f)
-{
-	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
-		atomic_store(&f->inbox->id[i], 0);
-	for (unsigned i = 0; i < RK_FUSE_BIG_SLOTS; i++)
-		request_at(f, i)->len = 0;
-}
-
 int rk__fuse_start(uint32_t mount, bool first)
 {
 	struct rk__fuse *f = rk__fuse_of(mount);
@@ -478,10 +363,6 @@ int rk__fuse_start(uint32_t mount, bool first)
 	f->flags = family->fuse_init[mount];
 	f->live = true;
 	f->paused = false;
-	if (first)
-		clear(f);
-	for (unsigned i = 0; i < RK_FUSE_BIG_SLOTS; i++)
-		drop_copy(f, i);
-	find_free(f);
+	rk__fuse_slots_start(f, first);
 	return rk__loop_add(&f->source, EPOLLIN);
 }

@@ -19,6 +19,8 @@
 #include "../core/vfs.h"
 
 #define RK_FUSE_MAX_WRITE	(128u << 10)
+/* In the number of a request that is sent again. */
+#define RK_FUSE_UNIQUE_RESEND	(1ull << 63)
 /* Seconds that the kernel may answer from its own memory, as long as nobody
  * but it changes anything; and where it cannot be told to forget all names. */
 #define RK_FUSE_VALID_S		86400
@@ -35,6 +37,7 @@ enum {
 	RK_FUSE_OUT_SMALL = 288,	/* the longest answer of fixed size */
 	RK_FUSE_BUFFERS = 8,		/* large answers of one commit */
 	RK_FUSE_FORGETS = 16,		/* that may wait for company */
+	RK_FUSE_BUCKETS = 4096,
 };
 
 struct rk__fuse_inbox {
@@ -71,6 +74,7 @@ struct rk__fuse;
 struct rk__fuse_slot {
 	struct rk__handle handle;	/* first: a handle is its slot */
 	struct rk__fuse *fuse;
+	struct rk__fuse_slot *same;	/* the next of its bucket */
 	struct fuse_in_header *request;	/* in the inbox */
 	uint8_t *buffer;		/* of a large answer, or NULL */
 	bool seen;			/* the kernel has sent it again */
@@ -89,6 +93,8 @@ struct rk__fuse {
 	bool paused;			/* not in the loop: no slot is free */
 	struct rk__fuse_inbox *inbox;
 	struct rk__fuse_slot *slot;
+	/* Slots that hold something, by the id of it (fuse_slot.c). */
+	struct rk__fuse_slot *by_id[RK_FUSE_BUCKETS];
 	uint16_t free_big[RK_FUSE_BIG_SLOTS];
 	uint16_t free_small[RK_FUSE_SLOTS];
 	unsigned n_free_big, n_free_small;
@@ -128,6 +134,24 @@ bool rk__fuse_may_wait(struct rk__handle *h);
 bool rk__fuse_interrupted(const struct rk__fuse_slot *s);
 /* The id of the request in slot i, 0: none. */
 uint64_t rk__fuse_held(const struct rk__fuse *f, unsigned i);
+/* The slot that holds a request, but `but`; NULL: none does. */
+struct rk__fuse_slot *rk__fuse_find(const struct rk__fuse *f, uint64_t id,
+				    const struct rk__fuse_slot *but);
+static inline uint64_t rk__fuse_id(const struct fuse_in_header *in)
+{
+	return in->unique & ~RK_FUSE_UNIQUE_RESEND;
+}
+static inline unsigned rk__fuse_index(const struct rk__fuse_slot *s)
+{
+	return (unsigned)(s - s->fuse->slot);
+}
+/* Takes a free slot, big or small; there must be one. It counts as found by
+ * its id from rk__fuse_enlist on. */
+struct rk__fuse_slot *rk__fuse_slot_take(struct rk__fuse *f, bool big);
+void rk__fuse_enlist(struct rk__fuse_slot *s);
+/* At the start of a server: empties the inbox if it is the first, and finds
+ * what its slots hold and which are free. */
+void rk__fuse_slots_start(struct rk__fuse *f, bool first);
 /* Makes the slot empty; for whoever finds the inbox it is from then on. */
 void rk__fuse_release(struct rk__fuse_slot *s);
 /* One answer. A request that is gone (aborted, answered before) is no error:
@@ -213,7 +237,6 @@ RK_FUSE_CALLS(RK_FUSE_DECLARE)
 #define RK_FUSE_HAS_EPOCH	(1ull << 63)
 #define RK_FUSE_NOTIFY_RESEND	7
 #define RK_FUSE_NOTIFY_EPOCH	8
-#define RK_FUSE_UNIQUE_RESEND	(1ull << 63)
 #define RK_FUSE_TMPFILE		51
 #define RK_FUSE_STATX		52
 #define RK_FUSE_COPY_FILE_RANGE_64 53

@@ -332,7 +332,7 @@ int rk__fuse_setlkw(struct rk__fuse_call *c)
 		c->outcome = RK_STAGE;
 		return 0;
 	}
-	rk__park(&s->handle, rk__lock_key(c->vnode));
+	rk__park_lock(&s->handle, c->vnode, 0, &want);
 	c->outcome = RK_PARKED;
 	return 0;
 }

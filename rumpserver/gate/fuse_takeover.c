@@ -26,6 +26,7 @@
  * place, because a request enters its slot by the kernel's own store.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include "fuse.h"
 
@@ -106,30 +107,62 @@ static void resume(struct rk__fuse *f, unsigned i, bool heard_all)
 	rk__fuse_release(s);
 }
 
+/* Where a request stands. */
+struct held {
+	uint64_t id;
+	unsigned slot;
+};
+
+static int by_id(const void *a, const void *b)
+{
+	const struct held *x = a, *y = b;
+
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+/* In the order in which the kernel asked: who waits longest comes first. */
+static unsigned list_held(const struct rk__fuse *f, struct held *ret)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++) {
+		uint64_t id = rk__fuse_held(f, i);
+
+		if (id)
+			ret[n++] = (struct held){ .id = id, .slot = i };
+	}
+	qsort(ret, n, sizeof *ret, by_id);
+	return n;
+}
+
+static bool interrupts(const struct rk__fuse *f, unsigned slot)
+{
+	return f->slot[slot].request->opcode == FUSE_INTERRUPT;
+}
+
 int rk__fuse_resume(uint32_t mount)
 {
+	static struct held held[RK_FUSE_SLOTS];
 	struct rk__fuse *f = rk__fuse_of(mount);
-	uint64_t held[RK_FUSE_SLOTS];
 	bool heard_all;
+	unsigned n;
 
 	if (!f->live)
 		return -ENODEV;
 	heard_all = ask_again(f) && hear_again(f);
 	RK_CRASHPOINT(recover_asked);
-	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
-		held[i] = rk__fuse_held(f, i);
+	n = list_held(f, held);
 	/* Those that interrupt others come when the others wait. */
-	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
-		if (held[i] && rk__fuse_slot(f, i)->request->opcode !=
-		    FUSE_INTERRUPT) {
-			resume(f, i, heard_all);
+	for (unsigned i = 0; i < n; i++)
+		if (!interrupts(f, held[i].slot)) {
+			resume(f, held[i].slot, heard_all);
 			RK_CRASHPOINT(recover_half_resumed);
 		}
 	rk__serve_flush();
-	for (unsigned i = 0; i < RK_FUSE_SLOTS; i++)
-		if (held[i] && rk__fuse_held(f, i) == held[i] &&
-		    rk__fuse_slot(f, i)->request->opcode == FUSE_INTERRUPT)
-			resume(f, i, heard_all);
+	for (unsigned i = 0; i < n; i++)
+		if (rk__fuse_held(f, held[i].slot) == held[i].id &&
+		    interrupts(f, held[i].slot))
+			resume(f, held[i].slot, heard_all);
 	rk__serve_flush();
 	return 0;
 }

@@ -283,10 +283,12 @@ void rk__socket_detach(uint32_t channel)
 		return;
 	gate.sock[channel] = NULL;
 	rk__loop_remove(&s->source);
+	/* What waits forgets what it waits for. */
+	s->req.flags |= RK_REQ_CANCELLED;
+	if (s->busy && rk__unpark(&s->handle))
+		rk__serve(&s->handle);
 	unlist(s);
 	s->gone = true;
-	if (s->busy && rk__unpark(&s->handle))
-		s->busy = false;
 	/* Else it is queued or woken, and ends with its post. */
 	if (!s->busy)
 		sock_free(s);

@@ -17,7 +17,7 @@ enum {
 	RK_MOUNTS_MAX = 8,		/* mounts, and so devices, of one server */
 	RK_STACK_MAX = 4,		/* drivers of one mount */
 	RK_CHANNELS_MAX = 4096,
-	RK_FUSE_SLOTS = 1024,		/* request slots of one mount */
+	RK_FUSE_SLOTS = 16384,		/* request slots of one mount */
 	RK_SERVER_ERROR_LEN = 256,
 };
 

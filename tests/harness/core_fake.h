@@ -139,6 +139,22 @@ void rk__requeue(struct rk__handle *h)
 {
 }
 
+void rk__park_lock(struct rk__handle *h, uint32_t vnode, uint32_t ofd,
+		   const struct rk__lock_request *want)
+{
+	rk__park(h, rk__lock_key(vnode));
+}
+
+void rk__wake_locks(uint32_t vnode)
+{
+	fake.wakes++;
+}
+
+void rk__wake_ofd(uint32_t vnode, uint32_t ofd)
+{
+	fake.wakes++;
+}
+
 enum rk__outcome rk__serve_fsync(struct rk__handle *h, uint32_t mount)
 {
 	h->result = rk__vfs_sync(RK_MOUNTS_MAX);

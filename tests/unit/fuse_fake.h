@@ -19,7 +19,7 @@
 #include <unistd.h>
 #include "gate/fuse.h"
 
-enum { FILES = 64, FILE_SIZE = 512 << 10, QUEUE = 4096, ROOT_INO = 2 };
+enum { FILES = 64, FILE_SIZE = 512 << 10, QUEUE = 20000, ROOT_INO = 2 };
 
 struct fake_file {
 	bool used;
@@ -384,7 +384,6 @@ void rk__lock_release(uint32_t vnode, enum rk__lock_kind kind, uint64_t owner)
 			continue;
 		*l = fake.lock[--fake.n_locks];
 		fake.changed = true;
-		rk__wake(rk__lock_key(vnode));
 		return;
 	}
 }
@@ -394,7 +393,6 @@ void rk__lock_release_file(uint32_t vnode, uint64_t file)
 	for (unsigned i = 0; i < fake.n_locks; i++)
 		if (fake.lock[i].vnode == vnode && fake.lock[i].file == file)
 			fake.lock[i--] = fake.lock[--fake.n_locks];
-	rk__wake(rk__lock_key(vnode));
 }
 
 int rk__lock_wait(uint32_t vnode, const struct rk__lock_request *r)
@@ -406,19 +404,14 @@ void rk__lock_wait_end(uint32_t vnode, const struct rk__lock_request *r)
 {
 }
 
-const void *rk__lock_key(uint32_t vnode)
-{
-	return &rk__core->vnode[vnode];
-}
-
 /* --- serving ------------------------------------------------------------------------ */
 
 void rk__requeue(struct rk__handle *h) { (void)h; }
 
-void rk__park(struct rk__handle *h, const void *key)
+void rk__park_lock(struct rk__handle *h, uint32_t vnode, uint32_t ofd,
+		   const struct rk__lock_request *want)
 {
 	h->parked = true;
-	h->wait_key = key;
 	fake.parked[fake.n_parked++] = h;
 }
 
@@ -433,8 +426,6 @@ bool rk__unpark(struct rk__handle *h)
 	}
 	return false;
 }
-
-void rk__wake(const void *key) { (void)key; }
 
 /* The first of those that wait, as the loop would run it. */
 static inline void fake_run_woken(void)

@@ -303,7 +303,7 @@ Test(fuse, waiting_locks_leave_room)
 			refused++;
 		}
 	}
-	cr_assert_gt(fake.n_parked, 900);
+	cr_assert_gt(fake.n_parked, 16000);
 	cr_assert_eq(refused + fake.n_parked, RK_FUSE_SLOTS + 10);
 	expect(lock(FUSE_SETLK, node, 1, F_UNLCK), 0);
 }

@@ -122,7 +122,11 @@ void rk__name_purge_all(void)
 
 /* --- a gate --------------------------------------------------------------- */
 
-enum kind { READ, WRITE, FAIL_EARLY, FAIL_LATE, WAIT, SYNC, STAGES };
+enum kind {
+	READ, WRITE, FAIL_EARLY, FAIL_LATE, WAIT, SYNC, STAGES,
+	LOCK, UNLOCK,
+	LOCK_NOT,			/* is called, and gives up */
+};
 
 struct request {
 	struct rk__handle h;
@@ -132,6 +136,42 @@ struct request {
 
 static bool door_open;
 static const char door;
+
+/* One lock, which is whose number stands here. */
+static uint64_t lock_owner;
+
+const void *rk__lock_key(uint32_t vnode)
+{
+	return &lock_owner;
+}
+
+bool rk__lock_in_way(uint32_t vnode, const struct rk__lock_request *r)
+{
+	return lock_owner != 0;
+}
+
+bool rk__lock_rivals(const struct rk__lock_request *a,
+		     const struct rk__lock_request *b)
+{
+	return true;
+}
+
+static enum rk__outcome take_lock(struct rk__handle *h, bool give_up)
+{
+	const struct rk__lock_request want = { .owner = h->id };
+
+	if (lock_owner) {
+		rk__park_lock(h, 1, (uint32_t)h->id, &want);
+		return RK_PARKED;
+	}
+	if (give_up) {
+		h->result = -EINTR;
+		return RK_DONE;
+	}
+	lock_owner = h->id;
+	rk__note(NULL, 0);
+	return RK_DONE;
+}
 
 static enum rk__outcome exec(struct rk__handle *h)
 {
@@ -160,6 +200,14 @@ static enum rk__outcome exec(struct rk__handle *h)
 		break;
 	case SYNC:
 		return rk__serve_fsync(h, 0);
+	case LOCK:
+	case LOCK_NOT:
+		return take_lock(h, r->kind == LOCK_NOT);
+	case UNLOCK:
+		lock_owner = 0;
+		rk__note(NULL, 0);
+		rk__wake_locks(1);
+		break;
 	case STAGES:
 		rk__note(NULL, 0);
 		return ++r->stage < 3 ? RK_STAGE : RK_DONE;
@@ -272,6 +320,53 @@ Test(serve, waiting_leaves_nothing_behind)
 	rk__serve_woken();
 	EXPECT("x1 x2 x2 p2=0 ");
 	cr_assert_eq(rk__parked_count(), 0);
+}
+
+/* In the order they came, each once, and nobody runs in vain. */
+Test(serve, a_lock_calls_one_at_a_time)
+{
+	struct request a = request(1, LOCK), b = request(2, LOCK),
+		       c = request(3, LOCK_NOT), d = request(4, LOCK),
+		       u = request(9, UNLOCK);
+
+	rk__serve(&a.h);
+	rk__serve_flush();
+	rk__serve(&b.h);
+	rk__serve(&c.h);
+	rk__serve(&d.h);
+	trace[0] = '\0';
+	rk__serve(&u.h);
+	rk__serve_flush();
+	rk__serve_woken();
+	rk__serve_flush();
+	EXPECT("x9 C9 p9=0 x2 C2 p2=0 ");
+	cr_assert(!rk__serve_has_woken());
+	trace[0] = '\0';
+	rk__serve(&u.h);
+	rk__serve_flush();
+	/* 3 does not take it, and so it is 4's. */
+	rk__serve_woken();
+	rk__serve_woken();
+	rk__serve_flush();
+	EXPECT("x9 C9 p9=0 x3 p3=-4 x4 C4 p4=0 ");
+	cr_assert_eq(lock_owner, 4);
+	cr_assert_eq(rk__parked_count(), 0);
+}
+
+Test(serve, who_waits_through_what_is_closed_runs)
+{
+	struct request a = request(1, LOCK), b = request(2, LOCK),
+		       c = request(3, LOCK);
+
+	rk__serve(&a.h);
+	rk__serve(&b.h);
+	rk__serve(&c.h);
+	rk__serve_flush();
+	trace[0] = '\0';
+	rk__wake_ofd(1, 3);
+	rk__serve_woken();
+	EXPECT("x3 ");
+	cr_assert_eq(rk__parked_count(), 2);
 }
 
 Test(serve, those_who_sync_together_share_a_flush_point)
