@@ -20,76 +20,81 @@
  * Flags:    MUTATES  may change state, so its answer waits for a commit
  *           BLOCKS   may park
  *           STAGES   long work is committed in stages
+ * What it changes, if it MUTATES (docs/recovery.md is made of these):
+ *           FILES    files, which are on the device from the next flush point on
+ *           PROCESS  descriptors, offsets and the like of the caller
+ *           LOCKS    locks
+ *           DURABLE  nothing: what was changed before is on the device then
  */
 #ifndef RK_OPS_H
 #define RK_OPS_H
 
 #define RK_OPS(OP)							\
-	OP(null,	1,  BY_NONE, 0)					\
-	OP(openat,	2,  BY_PATH, MUTATES)				\
-	OP(close,	3,  BY_FD,   MUTATES)				\
-	OP(read,	4,  BY_FD,   MUTATES)				\
-	OP(write,	5,  BY_FD,   MUTATES)				\
-	OP(pread,	6,  BY_FD,   0)					\
-	OP(pwrite,	7,  BY_FD,   MUTATES)				\
-	OP(lseek,	8,  BY_FD,   MUTATES)				\
-	OP(fstat,	9,  BY_FD,   0)					\
+	OP(null,	1, BY_NONE, 0)					\
+	OP(openat,	2, BY_PATH, MUTATES | FILES | PROCESS)		\
+	OP(close,	3, BY_FD,   MUTATES | PROCESS | LOCKS)		\
+	OP(read,	4, BY_FD,   MUTATES | PROCESS)			\
+	OP(write,	5, BY_FD,   MUTATES | FILES | PROCESS)		\
+	OP(pread,	6, BY_FD,   0)					\
+	OP(pwrite,	7, BY_FD,   MUTATES | FILES)			\
+	OP(lseek,	8, BY_FD,   MUTATES | PROCESS)			\
+	OP(fstat,	9, BY_FD,   0)					\
 	OP(fstatat,	10, BY_PATH, 0)					\
 	OP(faccessat,	11, BY_PATH, 0)					\
-	OP(mkdirat,	12, BY_PATH, MUTATES)				\
-	OP(mknodat,	13, BY_PATH, MUTATES)				\
-	OP(unlinkat,	14, BY_PATH, MUTATES)				\
-	OP(renameat2,	15, BY_PATH, MUTATES)				\
-	OP(linkat,	16, BY_PATH, MUTATES)				\
-	OP(symlinkat,	17, BY_PATH, MUTATES)				\
+	OP(mkdirat,	12, BY_PATH, MUTATES | FILES)			\
+	OP(mknodat,	13, BY_PATH, MUTATES | FILES)			\
+	OP(unlinkat,	14, BY_PATH, MUTATES | FILES)			\
+	OP(renameat2,	15, BY_PATH, MUTATES | FILES)			\
+	OP(linkat,	16, BY_PATH, MUTATES | FILES)			\
+	OP(symlinkat,	17, BY_PATH, MUTATES | FILES)			\
 	OP(readlinkat,	18, BY_PATH, 0)					\
-	OP(ftruncate,	19, BY_FD,   MUTATES | STAGES)			\
-	OP(truncate,	20, BY_PATH, MUTATES | STAGES)			\
-	OP(fallocate,	21, BY_FD,   MUTATES | STAGES)			\
-	OP(fchmod,	22, BY_FD,   MUTATES)				\
-	OP(fchmodat,	23, BY_PATH, MUTATES)				\
-	OP(fchown,	24, BY_FD,   MUTATES)				\
-	OP(fchownat,	25, BY_PATH, MUTATES)				\
-	OP(utimensat,	26, BY_PATH, MUTATES)				\
-	OP(getdents,	27, BY_FD,   MUTATES)				\
-	OP(fsync,	28, BY_FD,   MUTATES | BLOCKS)			\
-	OP(fdatasync,	29, BY_FD,   MUTATES | BLOCKS)			\
-	OP(sync,	30, BY_NONE, MUTATES | BLOCKS)			\
+	OP(ftruncate,	19, BY_FD,   MUTATES | STAGES | FILES)		\
+	OP(truncate,	20, BY_PATH, MUTATES | STAGES | FILES)		\
+	OP(fallocate,	21, BY_FD,   MUTATES | STAGES | FILES)		\
+	OP(fchmod,	22, BY_FD,   MUTATES | FILES)			\
+	OP(fchmodat,	23, BY_PATH, MUTATES | FILES)			\
+	OP(fchown,	24, BY_FD,   MUTATES | FILES)			\
+	OP(fchownat,	25, BY_PATH, MUTATES | FILES)			\
+	OP(utimensat,	26, BY_PATH, MUTATES | FILES)			\
+	OP(getdents,	27, BY_FD,   MUTATES | PROCESS)			\
+	OP(fsync,	28, BY_FD,   MUTATES | BLOCKS | DURABLE)	\
+	OP(fdatasync,	29, BY_FD,   MUTATES | BLOCKS | DURABLE)	\
+	OP(sync,	30, BY_NONE, MUTATES | BLOCKS | DURABLE)	\
 	OP(statfs,	31, BY_PATH, 0)					\
 	OP(fstatfs,	32, BY_FD,   0)					\
 	OP(getxattr,	33, BY_PATH, 0)					\
-	OP(setxattr,	34, BY_PATH, MUTATES)				\
+	OP(setxattr,	34, BY_PATH, MUTATES | FILES)			\
 	OP(listxattr,	35, BY_PATH, 0)					\
-	OP(removexattr,	36, BY_PATH, MUTATES)				\
+	OP(removexattr,	36, BY_PATH, MUTATES | FILES)			\
 	OP(fgetxattr,	37, BY_FD,   0)					\
-	OP(fsetxattr,	38, BY_FD,   MUTATES)				\
+	OP(fsetxattr,	38, BY_FD,   MUTATES | FILES)			\
 	OP(flistxattr,	39, BY_FD,   0)					\
-	OP(fremovexattr, 40, BY_FD,  MUTATES)				\
-	OP(flock,	41, BY_FD,   MUTATES | BLOCKS)			\
+	OP(fremovexattr, 40, BY_FD,   MUTATES | FILES)			\
+	OP(flock,	41, BY_FD,   MUTATES | BLOCKS | LOCKS)		\
 	OP(getlk,	42, BY_FD,   0)					\
-	OP(setlk,	43, BY_FD,   MUTATES)				\
-	OP(setlkw,	44, BY_FD,   MUTATES | BLOCKS)			\
-	OP(dup,		45, BY_FD,   MUTATES)				\
-	OP(dup3,	46, BY_FD,   MUTATES)				\
+	OP(setlk,	43, BY_FD,   MUTATES | LOCKS)			\
+	OP(setlkw,	44, BY_FD,   MUTATES | BLOCKS | LOCKS)		\
+	OP(dup,		45, BY_FD,   MUTATES | PROCESS)			\
+	OP(dup3,	46, BY_FD,   MUTATES | PROCESS | LOCKS)		\
 	OP(getfl,	47, BY_FD,   0)					\
-	OP(setfl,	48, BY_FD,   MUTATES)				\
-	OP(chdir,	49, BY_PATH, MUTATES)				\
-	OP(fchdir,	50, BY_FD,   MUTATES)				\
+	OP(setfl,	48, BY_FD,   MUTATES | PROCESS)			\
+	OP(chdir,	49, BY_PATH, MUTATES | PROCESS)			\
+	OP(fchdir,	50, BY_FD,   MUTATES | PROCESS)			\
 	OP(getcwd,	51, BY_NONE, 0)					\
-	OP(umask,	52, BY_NONE, MUTATES)				\
-	OP(copy_file_range, 53, BY_FD, MUTATES)				\
+	OP(umask,	52, BY_NONE, MUTATES | PROCESS)			\
+	OP(copy_file_range, 53, BY_FD,   MUTATES | FILES | PROCESS)	\
 	OP(seek_data,	54, BY_FD,   0)					\
-	OP(openat2,	55, BY_PATH, MUTATES)				\
-	OP(pread2,	56, BY_FD,   MUTATES)				\
-	OP(pwrite2,	57, BY_FD,   MUTATES)				\
-	OP(syncfs,	58, BY_FD,   MUTATES | BLOCKS)			\
-	OP(sync_file_range, 59, BY_FD, MUTATES | BLOCKS)		\
+	OP(openat2,	55, BY_PATH, MUTATES | FILES | PROCESS)		\
+	OP(pread2,	56, BY_FD,   MUTATES | PROCESS)			\
+	OP(pwrite2,	57, BY_FD,   MUTATES | FILES | PROCESS)		\
+	OP(syncfs,	58, BY_FD,   MUTATES | BLOCKS | DURABLE)	\
+	OP(sync_file_range, 59, BY_FD,   MUTATES | BLOCKS | DURABLE)	\
 	OP(name_to_handle_at, 60, BY_PATH, 0)				\
-	OP(open_by_handle_at, 61, BY_FD, MUTATES)			\
-	OP(fcntl,	62, BY_FD,   MUTATES)				\
-	OP(ioctl,	63, BY_FD,   MUTATES)				\
-	OP(close_range,	64, BY_NONE, MUTATES)				\
-	OP(rlimit,	65, BY_NONE, MUTATES)
+	OP(open_by_handle_at, 61, BY_FD,   MUTATES | FILES | PROCESS)	\
+	OP(fcntl,	62, BY_FD,   MUTATES | PROCESS)			\
+	OP(ioctl,	63, BY_FD,   MUTATES | FILES | PROCESS)		\
+	OP(close_range,	64, BY_NONE, MUTATES | PROCESS | LOCKS)		\
+	OP(rlimit,	65, BY_NONE, MUTATES | PROCESS)
 
 #define ARGS_null(A)
 #define ARGS_openat(A)		A(DIR, dirfd) A(PATH, path) A(U32, flags) A(U32, mode)

@@ -80,6 +80,10 @@ enum rk_op_flags {
 	RK_OP_MUTATES = 1 << 0,
 	RK_OP_BLOCKS = 1 << 1,
 	RK_OP_STAGES = 1 << 2,
+	RK_OP_FILES = 1 << 3,
+	RK_OP_PROCESS = 1 << 4,
+	RK_OP_LOCKS = 1 << 5,
+	RK_OP_DURABLE = 1 << 6,
 };
 
 struct rk_op_info {
@@ -149,6 +153,10 @@ static inline const struct rk_op_info *rk_op_info(unsigned op)
 		MUTATES = RK_OP_MUTATES,
 		BLOCKS = RK_OP_BLOCKS,
 		STAGES = RK_OP_STAGES,
+		FILES = RK_OP_FILES,
+		PROCESS = RK_OP_PROCESS,
+		LOCKS = RK_OP_LOCKS,
+		DURABLE = RK_OP_DURABLE,
 	};
 #define RK_INFO(name_, no, route_, flags_)				\
 	[no] = {							\

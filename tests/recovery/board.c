@@ -19,14 +19,9 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "recovery/family.h"
+#include "../harness/board.h"
 
 enum { LOOK_US = 200, PATIENCE = 150 };	/* looks at a point that is not hit */
-
-struct target {
-	int mem;
-	off_t at;		/* of the board, in the process */
-};
 
 static const char *const names[RK_CRASH_END] = {
 #define NAME(n) [RK_CRASH_##n] = #n,
@@ -36,41 +31,11 @@ static const char *const names[RK_CRASH_END] = {
 
 static volatile sig_atomic_t over;
 
-static int find(const char *pid, struct target *ret)
-{
-	char path[64], line[512];
-	FILE *maps;
-
-	ret->at = 0;
-	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
-	maps = fopen(path, "re");
-	if (!maps)
-		return -1;
-	while (fgets(line, sizeof(line), maps))
-		if (strstr(line, "memfd:rump-board"))
-			ret->at = (off_t)strtoull(line, NULL, 16);
-	fclose(maps);
-	snprintf(path, sizeof(path), "/proc/%s/mem", pid);
-	ret->mem = ret->at ? open(path, O_RDWR | O_CLOEXEC) : -1;
-	return ret->mem < 0 ? -1 : 0;
-}
-
-static bool load(const struct target *t, size_t offset, void *to, size_t n)
-{
-	return pread(t->mem, to, n, t->at + (off_t)offset) == (ssize_t)n;
-}
-
-static bool store(const struct target *t, size_t offset, uint32_t value)
-{
-	return pwrite(t->mem, &value, sizeof value, t->at + (off_t)offset) ==
-	       sizeof value;
-}
-
-static int show(const struct target *t)
+static int show(const struct board *t)
 {
 	static struct rk__board b;
 
-	if (!load(t, 0, &b, sizeof b)) {
+	if (!board_load(t, 0, &b, sizeof b)) {
 		fprintf(stderr, "board: no board to be read\n");
 		return 1;
 	}
@@ -92,24 +57,22 @@ static void end(int number)
 }
 
 /* false: the process is gone. *hit: whether the point was. */
-static bool arm_and_wait(const struct target *t, uint32_t point, uint32_t skip,
+static bool arm_and_wait(const struct board *t, uint32_t point, uint32_t skip,
 			 bool *hit)
 {
 	uint32_t now = point;
 
 	*hit = false;
-	/* Nobody counts down a point that is not armed. */
-	if (!store(t, offsetof(struct rk__board, crash_skip), skip) ||
-	    !store(t, offsetof(struct rk__board, crash_at), point))
+	if (!board_arm(t, point, skip))
 		return false;
 	for (unsigned i = 0; i < PATIENCE && now == point && !over; i++) {
 		usleep(LOOK_US);
-		if (!load(t, offsetof(struct rk__board, crash_at), &now,
+		if (!board_load(t, offsetof(struct rk__board, crash_at), &now,
 			  sizeof now))
 			return false;
 	}
 	*hit = now == RK_CRASH_NONE;
-	return *hit || store(t, offsetof(struct rk__board, crash_at),
+	return *hit || board_store(t, offsetof(struct rk__board, crash_at),
 			     RK_CRASH_NONE);
 }
 
@@ -126,7 +89,7 @@ static unsigned chosen(char **name, uint32_t *ret)
 	return n;
 }
 
-static int crash(const struct target *t, uint32_t skip, char **name)
+static int crash(const struct board *t, uint32_t skip, char **name)
 {
 	uint32_t point[RK_CRASH_END], n = chosen(name, point);
 	unsigned long hits[RK_CRASH_END] = { 0 }, all = 0;
@@ -152,9 +115,9 @@ static int crash(const struct target *t, uint32_t skip, char **name)
 
 int main(int argc, char **argv)
 {
-	struct target t;
+	struct board t;
 
-	if (argc < 2 || find(argv[1], &t) < 0) {
+	if (argc < 2 || board_find(argv[1], &t) < 0) {
 		fprintf(stderr, "board: no board to be read\n");
 		return 1;
 	}

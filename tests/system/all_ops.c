@@ -2,6 +2,12 @@
  * all_ops.c - uses every op of the table on the server that $RUMP_SOCKET names
  * and compares with what ext4 gives. One line per failure; exit status 1 if
  * there was any, or if an op of the table was not used.
+ *
+ *	system-all_ops [SUPERVISOR]
+ *
+ * With the number of the supervisor the server dies in each op: when it has
+ * taken the request, within the commit, and after the commit. Every answer must
+ * still be that of one call; an op that was not hit so is a failure.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,6 +24,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "../harness/board.h"
 #include "rump/client.h"
 
 static struct rk_client *c;
@@ -25,7 +32,14 @@ static unsigned failures;
 static unsigned used[RK_OP_END];
 static char dir[64];
 
-#define CALL(op, ...) (used[RK_OP_##op]++, rk_##op(c, ##__VA_ARGS__))
+#define CALL(op, ...) ({						\
+	int64_t result_;						\
+									\
+	before(RK_OP_##op);						\
+	result_ = rk_##op(c, ##__VA_ARGS__);				\
+	after(RK_OP_##op);						\
+	result_;							\
+})
 
 #define IS(call, expected) do {						\
 	int64_t got_ = (call), want_ = (expected);			\
@@ -37,6 +51,64 @@ static char dir[64];
 	}								\
 } while (0)
 #define OK(condition) IS(!!(condition), 1)
+
+/* --- the server dies in a call ----------------------------------------------- */
+
+static const struct {
+	uint32_t at;
+	const char *name;
+} points[] = {
+	{ RK_CRASH_request_taken, "before it" },
+	{ RK_CRASH_log_not_published, "within its commit" },
+	{ RK_CRASH_reply_not_posted, "after its commit" },
+};
+enum { POINTS = sizeof points / sizeof *points };
+
+static struct board board;
+static unsigned point = POINTS;		/* that is armed; POINTS: none */
+static bool hit[RK_OP_END][POINTS];
+
+static void before(unsigned op)
+{
+	used[op]++;
+	if (point < POINTS && !hit[op][point])
+		board_arm(&board, points[point].at, 0);
+}
+
+static void after(unsigned op)
+{
+	if (point < POINTS && !hit[op][point])
+		hit[op][point] = board_disarm(&board);
+}
+
+/* What changes nothing is not committed, and the answer of what makes durable
+ * is in no commit. */
+static bool must_hit(const struct rk_op_info *op, unsigned p)
+{
+	if (points[p].at == RK_CRASH_request_taken)
+		return true;
+	if (op->flags & RK_OP_DURABLE)
+		return points[p].at == RK_CRASH_log_not_published;
+	return op->flags & RK_OP_MUTATES;
+}
+
+static void check_hits(void)
+{
+	unsigned n = 0;
+
+	for (unsigned op = 1; op < RK_OP_END; op++)
+		for (unsigned p = 0; p < POINTS; p++) {
+			n += hit[op][p];
+			if (hit[op][p] || !must_hit(rk_op_info(op), p))
+				continue;
+			printf("no server died in %s %s\n",
+			       rk_op_info(op)->name, points[p].name);
+			failures++;
+		}
+	printf("%u ops, the server died in %u calls\n", RK_OP_END - 1, n);
+}
+
+/* --- the calls ------------------------------------------------------------------ */
 
 /* Each byte once, however often the server that waits for the device ends. */
 static void durable(void)
@@ -109,7 +181,9 @@ static void files(void)
 	IS(CALL(seek_data, fd, 0, SEEK_HOLE), 5);
 	IS(CALL(seek_data, fd, 5, SEEK_DATA), -ENXIO);
 	IS(CALL(fsync, fd), 0);
+	IS(CALL(pwrite, fd, "HE", 2, 0), 2);
 	IS(CALL(fdatasync, fd), 0);
+	IS(CALL(pwrite, fd, "HE", 2, 0), 2);
 	IS(CALL(sync), 0);
 	IS(CALL(close, copy), 0);
 	IS(CALL(close, fd), 0);
@@ -311,6 +385,7 @@ static void pieces(void)
 	IS(CALL(pwrite, fd, two, 7, 512), -EINVAL);
 	IS(CALL(setfl, fd, 0), 0);
 	IS(CALL(syncfs, fd), 0);
+	IS(CALL(pwrite, fd, two, 7, 512), 7);
 	IS(CALL(sync_file_range, fd, 0, 0, SYNC_FILE_RANGE_WAIT_AFTER), 0);
 	IS(CALL(sync_file_range, fd, -1, 0, 0), -EINVAL);
 	IS(CALL(close, fd), 0);
@@ -496,10 +571,19 @@ static void run(unsigned flags)
 	rk_detach(c);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	run(0);
-	run(RK_ATTACH_SOCKET);
+	if (argc == 1) {
+		run(0);
+		run(RK_ATTACH_SOCKET);
+	} else if (board_find(argv[1], &board) < 0) {
+		printf("no board of %s\n", argv[1]);
+		return 1;
+	} else {
+		for (point = 0; point < POINTS; point++)
+			run(0);
+		check_hits();
+	}
 	check_coverage();
 	return failures ? 1 : 0;
 }
