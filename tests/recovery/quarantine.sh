@@ -1,21 +1,21 @@
 #!/bin/bash
-# quarantine.sh - a driver that dies of one name, hangs at another and runs out
-# of memory at a third: that request gets EIO, and everything else goes on.
+# quarantine.sh - a driver that dies of one name, hangs at it or aborts: that
+# request gets EIO, and everything else goes on.
 # limit: 90
 . "$(dirname "$0")/../harness/lib.sh"
 need_fuse
-[ -e "$BUILD/drivers/rump-driver-faulty.so" ] || skip "no faulty driver here"
 model=$BUILD/tests/recovery/model
 img=$WORK/disk.img
 image "$img" 64M
 
-for what in crash-me hang-me no-memory; do
+for what in crash hang abort; do
 	image "$img" 64M
-	"$RUMP" run --deadline 1s -m "/vol=faulty:$img" -- sh -c '
+	"$RUMP" run --deadline 1s -m "/vol=fault+ext4:$img,$(
+		)fault.rule=lookup|create@bad:always:$what" -- sh -c '
 		mkdir /vol/m
 		"$2" -n 300 -s 5 /vol/m & model=$!
 		for i in 1 2 3; do
-			if cat "/vol/$1" 2>"$3"; then exit 3; fi
+			if cat "/vol/bad" 2>"$3"; then exit 3; fi
 			grep -q "Input/output error" "$3" || { cat "$3"; exit 4; }
 			echo "still here $i" >/vol/other || exit 5
 		done

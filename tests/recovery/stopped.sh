@@ -7,7 +7,6 @@ need_fuse
 need_root "a mount for the whole host"
 need_program umount timeout
 unshare -m --propagation private true 2>/dev/null || skip "no mounts may be made"
-[ -e "$BUILD/drivers/rump-driver-faulty.so" ] || skip "no faulty driver here"
 img=$WORK/disk.img dir=$WORK/mnt name=stopped-$$
 mkdir "$dir"
 pid_of() { family "$name" | awk -v r="$1" '$1 == r {print $2}'; }
@@ -15,8 +14,9 @@ gone() { [ -z "$(family "$name")" ] && ! grep -q " $dir " /proc/self/mountinfo; 
 up()
 {
 	image "$img" 32M
-	"$RUMP" mount --name "$name" --deadline "${1:-1s}" "faulty:$img" "$dir" ||
-		fail "no mount"
+	"$RUMP" mount --name "$name" --deadline "${1:-1s}" \
+		"fault+ext4:$img,fault.rule=lookup@hang-me:always:hang" \
+		"$dir" || fail "no mount"
 }
 # in_time WHAT COMMAND...: it ends.
 in_time()
