@@ -21,6 +21,9 @@ int rk__call_begin(struct rk_client *c, struct rk__call *ret)
 	if (l->channel) {
 		ret->payload = rk__payload(l, 0);
 		ret->room = RK_SYNC_PAYLOAD;
+	} else if (c->door) {
+		ret->payload = l->message;
+		ret->room = RK_IN_MAX;
 	} else {
 		ret->payload = l->message + sizeof(struct rk_request);
 		ret->room = RK_MESSAGE_MAX - sizeof(struct rk_request);
@@ -122,6 +125,16 @@ static int64_t channel_call(struct rk__call *call, void *back,
 			       call->req.out_len, back, ret_out_len);
 }
 
+static int64_t door_call(struct rk__call *call, void *back,
+			   uint32_t *ret_out_len)
+{
+	const struct rk_client *c = call->link->client;
+
+	*ret_out_len = 0;
+	return c->door->call(c->door_ctx, &call->req, call->payload, back,
+			      ret_out_len);
+}
+
 /* What the kernel would send with this error. */
 static bool over_limit(const struct rk__call *call, int64_t result)
 {
@@ -146,8 +159,12 @@ int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
 	int64_t r;
 
 	call->req.seq = ++call->link->seq;
-	r = call->link->channel ? channel_call(call, back, ret_out_len) :
-				  rk__socket_call(call, back, ret_out_len);
+	if (call->link->channel)
+		r = channel_call(call, back, ret_out_len);
+	else if (call->link->client->door)
+		r = door_call(call, back, ret_out_len);
+	else
+		r = rk__socket_call(call, back, ret_out_len);
 	if (over_limit(call, r))
 		raise(SIGXFSZ);
 	return r;

@@ -181,22 +181,13 @@ static void tell_limits(struct rk_client *c)
 	c->limited = true;
 }
 
-int rk_attach(const char *socket_path, unsigned flags, struct rk_client **ret)
+/* Takes over c. */
+static int attach(struct rk_client *c, struct rk_client **ret)
 {
-	struct rk_client *c;
 	struct rk__link *l;
 	int r;
 
-	if (flags & ~(unsigned)RK_ATTACH_SOCKET)
-		return -EINVAL;
-	if (strlen(socket_path) >= sizeof c->path)
-		return -ENAMETOOLONG;
 	pthread_once(&once, init);
-	c = calloc(1, sizeof *c);
-	if (!c)
-		return -ENOMEM;
-	c->flags = flags;
-	strcpy(c->path, socket_path);
 	pthread_mutex_lock(&lock);
 	r = rk__link_open(c, RK_HELLO_ATTACH, &c->token, &l);
 	if (r == 0) {
@@ -211,6 +202,34 @@ int rk_attach(const char *socket_path, unsigned flags, struct rk_client **ret)
 	else
 		tell_limits(c);
 	return r;
+}
+
+int rk_attach(const char *socket_path, unsigned flags, struct rk_client **ret)
+{
+	struct rk_client *c;
+
+	if (flags & ~(unsigned)RK_ATTACH_SOCKET)
+		return -EINVAL;
+	if (strlen(socket_path) >= sizeof c->path)
+		return -ENAMETOOLONG;
+	c = calloc(1, sizeof *c);
+	if (!c)
+		return -ENOMEM;
+	c->flags = flags;
+	strcpy(c->path, socket_path);
+	return attach(c, ret);
+}
+
+int rk_attach_door(const struct rk_door *door, void *ctx,
+		    struct rk_client **ret)
+{
+	struct rk_client *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return -ENOMEM;
+	c->door = door;
+	c->door_ctx = ctx;
+	return attach(c, ret);
 }
 
 void rk_detach(struct rk_client *client)
@@ -230,6 +249,8 @@ void rk_detach(struct rk_client *client)
 	}
 	drop_detached();
 	pthread_mutex_unlock(&lock);
+	if (client->door)
+		client->door->end(client->door_ctx);
 	free(client);
 }
 

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include "channel.h"
 #include "rump/client.h"
+#include "rump/door.h"
 
 /* A request in the ring. Everything that is believed of it stands here. */
 struct rk__pending {
@@ -27,7 +28,7 @@ struct rk__link {
 	int fd;				/* connection */
 	int event_fd;			/* doorbell, -1 on a socket */
 	struct rk_channel *channel;	/* NULL on a socket */
-	uint8_t *message;		/* on a socket: RK_MESSAGE_MAX bytes */
+	uint8_t *message;		/* without a channel: what is sent */
 	bool dead;			/* the supervisor is gone */
 	uint64_t seq;			/* of the last request */
 	uint32_t budget_ns, spin_max_ns; /* spin before sleeping; 0: one CPU */
@@ -46,6 +47,8 @@ struct rk_client {
 	uint64_t token;
 	unsigned flags;
 	int error;			/* of the attach after a fork */
+	const struct rk_door *door;	/* NULL: a server */
+	void *door_ctx;
 	bool limited;			/* limits were told */
 	bool size_limited;		/* RLIMIT_FSIZE is one of them */
 	char path[108];

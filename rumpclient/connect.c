@@ -137,6 +137,29 @@ static uint32_t spin_max(void)
 	       CPU_COUNT(&set) > 1 ? SPIN_MAX_NS : 0;
 }
 
+/* Nobody is connected to: the link is the room for what is sent. */
+static int open_door(struct rk_client *c, enum rk_hello_kind kind,
+		       struct rk__link **ret)
+{
+	struct rk__link *l;
+
+	/* What it leads to is not there in a child. */
+	if (kind == RK_HELLO_FORK)
+		return -ESHUTDOWN;
+	l = calloc(1, sizeof *l);
+	if (!l)
+		return -ENOMEM;
+	l->client = c;
+	l->fd = l->event_fd = -1;
+	l->message = malloc(RK_IN_MAX);
+	if (!l->message) {
+		free(l);
+		return -ENOMEM;
+	}
+	*ret = l;
+	return 0;
+}
+
 int rk__link_open(struct rk_client *c, enum rk_hello_kind kind,
 		  uint64_t *token, struct rk__link **ret)
 {
@@ -149,9 +172,12 @@ int rk__link_open(struct rk_client *c, enum rk_hello_kind kind,
 		.token = *token,
 	};
 	struct rk_welcome welcome;
-	struct rk__link *l = calloc(1, sizeof *l);
+	struct rk__link *l;
 	int r;
 
+	if (c->door)
+		return open_door(c, kind, ret);
+	l = calloc(1, sizeof *l);
 	if (!l)
 		return -ENOMEM;
 	l->client = c;

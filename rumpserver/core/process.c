@@ -32,7 +32,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
-#include "fd.h"
 #include "task.h"
 #if RK_SANITIZED
 #include <sanitizer/asan_interface.h>
@@ -67,11 +66,6 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static struct rk__work *work_of(uint32_t i)
-{
-	return (struct rk__work *)(rk__task_at(i) + RK_TASK_WORK);
 }
 
 static struct rk__task *record(uint32_t i)
@@ -190,7 +184,7 @@ static void first(void)
 /* As if `first` had been called by nobody, and was about to be entered. */
 static void make_stack(uint32_t i)
 {
-	void **top = (void **)work_of(i);
+	void **top = (void **)rk__work_of(i);
 
 	forget_poison(stack_bottom(i), RK_TASK_WORK - RK_PAGE);
 	*--top = NULL;
@@ -234,45 +228,6 @@ static void note_live(struct rk__work *w, uint8_t *sp)
 		rk__note(w->out, w->out_len);
 }
 
-static void hold_asker(struct rk__task *t, const struct rk__work *w)
-{
-	struct rk__proc *p;
-
-	if (!w->proc)
-		return;
-	p = &rk__core->proc[w->proc - 1];
-	t->proc = w->proc;
-	RK_NOTE(&p->channels);
-	p->channels++;
-	for (uint32_t i = 0; i < w->n_fds; i++)
-		t->ofd[i] = rk__fd_hold(p, w->fd[i]);
-}
-
-static void put_nodes(const uint32_t *vnode)
-{
-	for (unsigned i = 0; i < RK_TASK_NODES; i++)
-		if (vnode[i])
-			rk__vnode_put_open(vnode[i]);
-}
-
-static void hold_nodes(struct rk__task *t, const struct rk__work *w)
-{
-	uint32_t had[RK_TASK_NODES];
-
-	memcpy(had, t->vnode, sizeof had);
-	memset(t->vnode, 0, sizeof t->vnode);
-	for (uint32_t i = 0; i < w->n_claims; i++) {
-		if (!w->claim[i].node.ino)
-			continue;
-		/* With a full table it goes without: as it was before. */
-		t->vnode[i] = rk__vnode_get(w->claim[i].node);
-		if (t->vnode[i])
-			rk__vnode_hold_open(t->vnode[i]);
-	}
-	put_nodes(had);
-}
-_Static_assert((int)RK_CLAIMS_MAX <= (int)RK_TASK_NODES, "each claim is held");
-
 static void put_to_sleep(struct rk__work *w)
 {
 	uint32_t i = w->index;
@@ -289,11 +244,10 @@ static void put_to_sleep(struct rk__work *w)
 			rk__core->task_brk = i + 1;
 		}
 		process.n_asleep++;
-		hold_asker(t, w);
 	}
 	t->sp = process.task[i].sp;
 	t->key = process.task[i].key;
-	hold_nodes(t, w);
+	rk__task_hold(t, w);
 	note_live(w, t->sp);
 }
 
@@ -317,7 +271,7 @@ static void guard(uint32_t i)
 static struct rk__work *fresh(struct rk__handle *h)
 {
 	uint32_t i = process.free[--process.n_free];
-	struct rk__work *w = work_of(i);
+	struct rk__work *w = rk__work_of(i);
 
 	guard(i);
 	memset(w, 0, offsetof(struct rk__work, arg));
@@ -337,7 +291,7 @@ static struct rk__work *begin(struct rk__handle *h, const void *in,
 
 	/* One is left free by all who sleep. */
 	assert(had || process.n_free);
-	w = had ? work_of(had - 1) : fresh(h);
+	w = had ? rk__work_of(had - 1) : fresh(h);
 	guard(w->index);
 	process.task[w->index].handle = h;
 	if (!process.task[w->index].has_in && in_len)
@@ -375,45 +329,14 @@ static const void *key(const struct rk__handle *h)
 static void end(struct rk__handle *h)
 {
 	uint32_t i = find(h) - 1;
-	struct rk__task *t = record(i);
-	struct rk__task was = *t;
 
-	RK_NOTE(t);
-	*t = (struct rk__task){ 0 };
+	rk__task_let_go(record(i));
 	process.n_asleep--;
 	give_back(i);
-	for (unsigned k = 0; k < RK_TASK_FDS; k++)
-		if (was.ofd[k])
-			rk__ofd_put(was.ofd[k]);
-	put_nodes(was.vnode);
-	if (was.proc)
-		rk__proc_put(was.proc - 1);
 	rk__wake(&claims_key);
 }
 
 /* --- what is in use ------------------------------------------------------------ */
-
-static bool shut_out(enum rk__use a, enum rk__use b)
-{
-	return a != RK_LOOKS && b != RK_LOOKS &&
-	       (a == RK_WRITES || b == RK_WRITES);
-}
-
-static bool in_use(struct rk__node n, enum rk__use use, uint32_t but)
-{
-	for (uint32_t i = 0; n.ino && i < rk__core->task_brk; i++) {
-		const struct rk__work *w = work_of(i);
-
-		if (i == but || !record(i)->asleep)
-			continue;
-		for (uint32_t k = 0; k < w->n_claims; k++)
-			if (w->claim[k].node.ino == n.ino &&
-			    w->claim[k].node.mount == n.mount &&
-			    shut_out(use, w->claim[k].use))
-				return true;
-	}
-	return false;
-}
 
 static bool may_sleep(const struct rk__work *w)
 {
@@ -423,7 +346,7 @@ static bool may_sleep(const struct rk__work *w)
 
 static void claim(struct rk__work *w, struct rk__node n, enum rk__use use)
 {
-	while (process.n_asleep && in_use(n, use, w->index)) {
+	while (process.n_asleep && rk__task_in_use(n, use, w->index)) {
 		process.task[w->index].key = &claims_key;
 		if (record(w->index)->asleep) {
 			leave(w, RK_SLEEPS);

@@ -156,7 +156,7 @@ enum rk__outcome rk__syscall(struct rk__handle *h, uint32_t channel,
 	rk__handle_now = h;
 	h->out = out;
 	h->interrupted = req->flags & RK_REQ_CANCELLED;
-	if (rk__tasks)
+	if (rk__tasks && rk__tasks->begin)
 		return call_in_task(h, channel, req, in, out);
 	return call(channel, req, in, out, &h->result, &h->out_len);
 }

@@ -52,14 +52,15 @@ struct rk__work {
 struct rk__tasks {
 	/*
 	 * The task of a request, fresh or asleep: then *ret_asleep. The in_len
-	 * bytes of `in` are at w->in for the op.
+	 * bytes of `in` are at w->in for the op. NULL: ops have stacks of their
+	 * own anyway (librumplocal), and what follows is not called.
 	 */
 	struct rk__work *(*begin)(struct rk__handle *h, const void *in,
 				  uint32_t in_len, bool *ret_asleep);
 	/* Runs it until its body returns, and gives the w->outcome that it set,
 	 * or it sleeps (RK_SLEEPS, RK_YIELDS). */
 	enum rk__outcome (*run)(struct rk__work *w);
-	/* Waits until nobody who sleeps uses the file otherwise. */
+	/* Waits until nobody who sleeps shuts this use of the file out. */
 	void (*claim)(struct rk__work *w, struct rk__node n,
 		      enum rk__use use);
 	/* Gives the CPU to other requests, if any wait and it had its time. */
@@ -131,6 +132,21 @@ enum rk__room_part {
 void *rk__room(enum rk__room_part part);
 /* For who keeps rooms: where a part lies in one, and how long it is. */
 uint32_t rk__room_part(enum rk__room_part part, uint32_t *ret_size);
+
+/* --- task_hold.c ---------------------------------------------------------------- */
+
+static inline struct rk__work *rk__work_of(uint32_t i)
+{
+	return (struct rk__work *)(rk__task_at(i) + RK_TASK_WORK);
+}
+
+/* What an op needs is there until it is let go: who asks, the descriptors, the
+ * files it claims now; those that it claimed when it slept before go. */
+void rk__task_hold(struct rk__task *t, const struct rk__work *w);
+/* Its op is over: the record is free. */
+void rk__task_let_go(struct rk__task *t);
+/* Is the file used by one who sleeps, in a way that shuts this use out? */
+bool rk__task_in_use(struct rk__node n, enum rk__use use, uint32_t but);
 
 /* --- process.c --------------------------------------------------------------- */
 

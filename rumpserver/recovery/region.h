@@ -70,6 +70,7 @@ enum rk__track_method {
  * Before privileges are dropped. */
 int rk__track_open(void);
 enum rk__track_method rk__track_method(void);
+void rk__track_close(void);
 /* The first server: the drivers' data as it was loaded counts as written. */
 void rk__track_mark_data(void);
 /* From here on written pages are found; all pages count as clean. */

@@ -128,6 +128,16 @@ int rk__track_open(void)
 	return 0;
 }
 
+void rk__track_close(void)
+{
+	if (track.pagemap >= 0)
+		close(track.pagemap);
+	if (track.uffd >= 0)
+		close(track.uffd);
+	track.uffd = track.pagemap = -1;
+	track.n_pages = 0;
+}
+
 void rk__track_mark_data(void)
 {
 	struct rk__range range[RK_RANGES_MAX];

@@ -24,10 +24,12 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "../harness/attach.h"
 #include "../harness/board.h"
 #include "rump/client.h"
 
 static struct rk_client *c;
+static const char *mount;		/* in this process; NULL: a server */
 static unsigned failures;
 static unsigned used[RK_OP_END];
 static char dir[64];
@@ -538,15 +540,7 @@ static void check_coverage(void)
 
 static void run(unsigned flags)
 {
-	char path[108];
-	int r = rk_socket_path(NULL, path, sizeof path);
-
-	if (r == 0)
-		r = rk_attach(path, flags, &c);
-	if (r < 0) {
-		printf("cannot attach: %s\n", strerror(-r));
-		exit(1);
-	}
+	c = attach_any(mount, flags);
 	CALL(umask, 022);
 	snprintf(dir, sizeof dir, "all_ops-%d-%u", (int)getpid(), flags);
 	IS(CALL(mkdirat, RK_AT_FDCWD, dir, 0755), 0);
@@ -571,9 +565,11 @@ static void run(unsigned flags)
 	rk_detach(c);
 }
 
+/* [BOARD | PATH=DRIVER:SOURCE]: the latter in this process. */
 int main(int argc, char **argv)
 {
-	if (argc == 1) {
+	mount = argc > 1 && strchr(argv[1], '=') ? argv[1] : NULL;
+	if (argc == 1 || mount) {
 		run(0);
 		run(RK_ATTACH_SOCKET);
 	} else if (board_find(argv[1], &board) < 0) {
