@@ -12,9 +12,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -278,8 +280,11 @@ int rk__shared_unmount(const struct rk__shared *s, unsigned n, bool abort)
 	int status;
 	pid_t pid = fork();
 
-	if (pid == 0)
+	if (pid == 0) {
+		/* the next supervisor must not find it at work */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		_exit(unmount_all(s, n, abort));
+	}
 	if (pid < 0)
 		return -errno;
 	while (waitpid(pid, &status, 0) < 0)

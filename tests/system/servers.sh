@@ -106,6 +106,15 @@ kill -INT "$front"
 wait "$front" || fail "Ctrl-C: status $?"
 check_image "$a"
 
+# Who is interrupted before it is there leaves nothing behind.
+for i in 1 2 3 4 5; do
+	timeout -s INT 0.0$i "$RUMP" start "$A" "ext4:$a" 2>/dev/null ||
+		wait_for 10 eval '! "$RUMP" ls | grep -q "^$A "' ||
+		fail "an interrupted start goes on"
+	"$RUMP" stop "$A" 2>/dev/null || true
+	check_image "$a"
+done
+
 # A server for each mount: the end of one does not touch the other.
 cat >"$WORK/one-fails" <<'END'
 for i in $(seq 20); do echo $i >>/p/log; echo $i >>/q/log; done

@@ -383,7 +383,7 @@ static void deadlock_found(void)
 
 /* --- leases ------------------------------------------------------------------------ */
 
-/* One is given or refused as a whole; one that is given is broken. */
+/* One is given, or refused as a whole, as the kernel has it for FUSE. */
 static void leases(void)
 {
 	struct sigaction sa = { .sa_handler = on_alarm };

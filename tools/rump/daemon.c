@@ -166,6 +166,15 @@ static int serve(char *error)
 	return e;
 }
 
+/* Whoever was interrupted while he waited for it does not want it any more. */
+static void tell_ready(int tell)
+{
+	signal(SIGPIPE, SIG_IGN);
+	if (write(tell, "", 1) < 0 && errno == EPIPE)
+		rk__supervisor_ask_stop(supervisor);
+	close(tell);
+}
+
 /* The first mounts, the others find it. tell: a sentence goes there, or an
  * empty one if all is well; -1 if nobody waits for it. */
 static int supervise(struct mount_request *q, struct rk__estate *estate,
@@ -190,10 +199,8 @@ static int supervise(struct mount_request *q, struct rk__estate *estate,
 	}
 	if (q->config.fuse)
 		rk__supervisor_on_stop(supervisor, unmount, q);
-	if (tell >= 0) {
-		(void)!write(tell, "", 1);
-		close(tell);
-	}
+	if (tell >= 0)
+		tell_ready(tell);
 	return serve(error);
 }
 
