@@ -36,6 +36,10 @@ enum {
 	RK_DRIVER_REOPEN = 1 << 1,
 	/* Stands on another driver, which it gets in rk_mount_options.lower. */
 	RK_DRIVER_STACKS = 1 << 2,
+	/* What it changes others may change too, and no rollback undoes it:
+	 * the server remembers no names, lets nobody cache for long, and
+	 * commits after each request that changed something. */
+	RK_DRIVER_OUTSIDE = 1 << 3,
 };
 
 /* What the text behind the colon of a mount names. */
@@ -46,7 +50,15 @@ enum rk_source {
 	RK_SOURCE_NONE,		/* nothing: the text is a label */
 };
 
-enum { RK_LASTING_SIZE = 1024 };
+enum { RK_LASTING_SIZE = 16 << 10 };
+
+/* The request that runs. A successor runs it again under the same slot and id,
+ * unless it was committed. */
+struct rk_running {
+	uint64_t slot, id;
+	uint64_t run;			/* grows each time one is begun */
+	uint64_t commits;		/* so far */
+};
 
 /* What the driver has of the world. The device is of RK_SOURCE_IMAGE:
  * committed with the op, flushed by the server; of RK_SOURCE_FILE it can only
@@ -76,8 +88,15 @@ struct rk_host {
 	int dirfd;			/* RK_SOURCE_DIRECTORY; others: -1 */
 	/* RK_LASTING_SIZE bytes, zeros before the first mount, which no
 	 * rollback touches and every successor finds as they were. For
-	 * counters of what happened, never for state. */
+	 * what happened, never for state. */
 	void *lasting;
+	/* One pointer that no successor inherits: NULL in each new server. */
+	void **own;
+	void (*request)(void *ctx, struct rk_running *ret);
+	/* Was that request committed, so that it does not come again? */
+	bool (*committed)(void *ctx, uint64_t slot, uint64_t id);
+	/* Does anybody hold this object, of a driver on top? */
+	bool (*held)(void *ctx, uint64_t ino);
 	/*
 	 * Puts the op that runs to sleep until somebody calls wake() with the
 	 * same key, an address of the driver's own memory. It may return at any

@@ -135,32 +135,28 @@ static int64_t door_call(struct rk__call *call, void *back,
 			      ret_out_len);
 }
 
-/* The signal that the kernel would send with this error; 0: none. */
-static int signal_of(const struct rk__call *call, int64_t result)
+/* What the kernel would send with this error. */
+static bool over_limit(const struct rk__call *call, int64_t result)
 {
-	bool too_large = result == -EFBIG && call->link->client->size_limited;
-
+	if (result != -EFBIG || !call->link->client->size_limited)
+		return false;
 	switch (call->req.op) {
 	case RK_OP_write:
-	case RK_OP_pwrite2:
-		if (result == -EPIPE)
-			return SIGPIPE;
-		return too_large ? SIGXFSZ : 0;
 	case RK_OP_pwrite:
+	case RK_OP_pwrite2:
 	case RK_OP_truncate:
 	case RK_OP_ftruncate:
 	case RK_OP_fallocate:
 	case RK_OP_copy_file_range:
-		return too_large ? SIGXFSZ : 0;
+		return true;
 	default:
-		return 0;
+		return false;
 	}
 }
 
 int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
 {
 	int64_t r;
-	int signal;
 
 	call->req.seq = ++call->link->seq;
 	if (call->link->channel)
@@ -169,9 +165,8 @@ int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
 		r = door_call(call, back, ret_out_len);
 	else
 		r = rk__socket_call(call, back, ret_out_len);
-	signal = r < 0 ? signal_of(call, r) : 0;
-	if (signal)
-		raise(signal);
+	if (over_limit(call, r))
+		raise(SIGXFSZ);
 	return r;
 }
 

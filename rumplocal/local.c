@@ -203,6 +203,20 @@ enum rk__outcome rk__serve_fsync(struct rk__handle *h, uint32_t mount)
 	return RK_DONE;
 }
 
+/* Nobody dies here and runs it again. */
+void rk__serve_request(struct rk_running *ret)
+{
+	static uint64_t runs;
+
+	*ret = (struct rk_running){ .run = ++runs, .id = runs,
+				    .commits = runs };
+}
+
+bool rk__was_committed(uint32_t slot, uint64_t id)
+{
+	return false;
+}
+
 /* --- a call --------------------------------------------------------------------------- */
 
 static void roll_back(void)
@@ -408,7 +422,8 @@ static int start(const char *const *mount, unsigned n, char *error)
 			.rw_fd = -1, .ro_fd = -1, .journal_fd = -1,
 		};
 	if (!local.family.lasting)
-		local.family.lasting = calloc(RK_MOUNTS_MAX, RK_PAGE);
+		local.family.lasting = calloc(RK_MOUNTS_MAX * RK_STACK_MAX,
+					      RK_LASTING_SIZE);
 	r = rk__memory_open();
 	if (r < 0) {
 		snprintf(error, RK_SERVER_ERROR_LEN, "cannot map the memory of "

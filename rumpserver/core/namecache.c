@@ -13,6 +13,8 @@
 #include <xxhash.h>
 #include "vfs_int.h"
 
+bool rk__mount_outside[RK_MOUNTS_MAX];
+
 enum {
 	SETS = 1 << 15,
 	WAYS = 4,
@@ -77,7 +79,7 @@ enum rk__name_found rk__name_find(struct rk__node dir, const char *name,
 {
 	const struct entry *e = find(dir, name, len);
 
-	if (!e)
+	if (!e || rk__mount_outside[dir.mount])
 		return RK_NAME_UNKNOWN;
 	*ret_ino = e->ino;
 	return e->ino ? RK_NAME_POSITIVE : RK_NAME_NEGATIVE;

@@ -43,6 +43,7 @@ static struct {
 	struct rk__handle *held[HELD_MAX];
 	unsigned n_held;
 	uint64_t held_ns;		/* since when there are any */
+	uint64_t runs;			/* of requests */
 	bool flush_wanted;
 	bool answered;			/* one answer since this server started */
 	uint64_t flush_point;		/* last commit that was one */
@@ -290,6 +291,7 @@ static enum rk__outcome run(struct rk__handle *h)
 		h->out_len = 0;
 		return RK_DONE;
 	}
+	serve.runs++;
 	atomic_store_explicit(&b->current_slot, h->slot, memory_order_relaxed);
 	atomic_store_explicit(&b->current_id, h->id, memory_order_relaxed);
 	atomic_store_explicit(&b->alone, serve.n_queued == 0,
@@ -468,9 +470,19 @@ static void run_each_alone(struct rk__handle *last)
 		run_alone(batch[i]);
 }
 
+void rk__serve_request(struct rk_running *ret)
+{
+	*ret = (struct rk_running){
+		.slot = atomic_load(&serve.board->current_slot),
+		.id = atomic_load(&serve.board->current_id),
+		.run = serve.runs,
+		.commits = rk__committed_seq(),
+	};
+}
+
 static bool batch_is_full(void)
 {
-	return serve.n_queued == BATCH_MAX ||
+	return serve.n_queued == BATCH_MAX || rk__any_outside() ||
 	       rk__staged_bytes() >= BATCH_BYTES_MAX ||
 	       atomic_load_explicit(&serve.board->one_by_one,
 				    memory_order_relaxed);

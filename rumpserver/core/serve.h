@@ -79,6 +79,9 @@ void rk__serve(struct rk__handle *h);
 /* Commits and posts what rk__serve has queued. Gates call it when they have
  * no more requests ready. */
 void rk__serve_flush(void);
+/* What runs now, for those whose effects are not rolled back. */
+struct rk_running;
+void rk__serve_request(struct rk_running *ret);
 /* Was this request committed by a predecessor? */
 bool rk__was_committed(uint32_t slot, uint64_t id);
 

@@ -93,6 +93,11 @@ int rk__may_open(const struct rk_stat *st, uint32_t open_flags);
 int rk__vfs_access(const struct rk__cred *c, const struct rk_stat *st,
 		   unsigned mask);
 
+/* Others change what this mount shows: nobody may believe what he was told. */
+bool rk__vfs_outside(uint32_t mount);
+/* Is there such a mount? */
+bool rk__any_outside(void);
+
 /* --- who else has to know ---------------------------------------------------- */
 
 /* One that tells those who cache what files hold. */

@@ -97,6 +97,12 @@ int rk__stack_reopen(const struct rk__family *f, uint32_t mount, bool early,
 		     char *error, size_t error_len);
 int rk__stack_unmount(uint32_t mount);
 
+/* --- outside.c: drivers that change what no rollback undoes ------------------ */
+
+extern bool rk__mount_outside[RK_MOUNTS_MAX];
+void rk__outside_host(uint32_t mount, uint32_t layer,
+		      const struct rk_driver *d, struct rk_host *host);
+
 /* Sets the volatile parts anew. */
 void rk__lock_restart(void);
 void rk__walk_restart(const struct rk__family *f);

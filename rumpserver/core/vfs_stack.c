@@ -90,8 +90,9 @@ void rk__stack_restart(const struct rk__family *f, uint32_t mount)
 
 		l->driver = i + 1 < n ? rk__lower[mount][i] : rk__driver[mount];
 		rk__blockstore_host(mount, complain, &l->host);
-		l->host.lasting = f->lasting ? f->lasting + mount * RK_PAGE +
-				  i * RK_LASTING_SIZE : NULL;
+		l->host.lasting = f->lasting ? f->lasting +
+			(mount * RK_STACK_MAX + i) * RK_LASTING_SIZE : NULL;
+		rk__outside_host(mount, i, l->driver, &l->host);
 		if (!state->mounted || reopens(l))
 			continue;
 		l->fs = state->fs[i];
@@ -101,7 +102,6 @@ void rk__stack_restart(const struct rk__family *f, uint32_t mount)
 	add_sleep(mount);
 	rk__top_fs[mount] = stack[mount][n - 1].fs;
 }
-_Static_assert(RK_STACK_MAX * RK_LASTING_SIZE <= RK_PAGE, "a page for each");
 
 /* --- options --------------------------------------------------------------- */
 

@@ -117,6 +117,9 @@ enum rk__fuse_taken {
 
 /* Seconds that the kernel may believe what it is told of names and attributes:
  * none from when the first client of the library came. */
+/* FOPEN_KEEP_CACHE, unless others change the file behind our back. */
+struct rk__fuse_call;
+uint32_t rk__fuse_keep(const struct rk__fuse_call *c);
 uint32_t rk__fuse_valid(const struct rk__fuse *f);
 
 struct rk__fuse *rk__fuse_of(uint32_t mount);

@@ -32,7 +32,8 @@ int rk__fuse_open(struct rk__fuse_call *c)
 			return r;
 	}
 	*out = (struct fuse_open_out){
-		.fh = rk__fuse_new_fh(c), .open_flags = FOPEN_KEEP_CACHE,
+		.fh = rk__fuse_new_fh(c),
+		.open_flags = rk__fuse_keep(c),
 	};
 	return sizeof *out;
 }
@@ -43,7 +44,7 @@ int rk__fuse_opendir(struct rk__fuse_call *c)
 
 	*out = (struct fuse_open_out){
 		.fh = rk__fuse_new_fh(c),
-		.open_flags = rk__core->proc_brk ? 0 :
+		.open_flags = rk__core->proc_brk || !rk__fuse_keep(c) ? 0 :
 			FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE,
 	};
 	return sizeof *out;

@@ -358,7 +358,8 @@ static int give_open(struct rk__fuse_call *c, const struct rk_stat *st)
 	if (r < 0)
 		return r;
 	out->open = (struct fuse_open_out){
-		.fh = rk__fuse_new_fh(c), .open_flags = FOPEN_KEEP_CACHE,
+		.fh = rk__fuse_new_fh(c),
+		.open_flags = rk__fuse_keep(c),
 	};
 	return sizeof *out;
 }

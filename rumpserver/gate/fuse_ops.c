@@ -116,9 +116,14 @@ uint64_t rk__fuse_new_fh(const struct rk__fuse_call *c)
 	return c->in->unique & ~RK_FUSE_UNIQUE_RESEND;
 }
 
+uint32_t rk__fuse_keep(const struct rk__fuse_call *c)
+{
+	return rk__vfs_outside(c->mount) ? 0 : FOPEN_KEEP_CACHE;
+}
+
 uint32_t rk__fuse_valid(const struct rk__fuse *f)
 {
-	if (rk__core->proc_brk)
+	if (rk__core->proc_brk || rk__vfs_outside(f->mount))
 		return 0;
 	return f->flags & RK_FUSE_HAS_EPOCH ? RK_FUSE_VALID_S :
 					      RK_FUSE_VALID_BLIND_S;

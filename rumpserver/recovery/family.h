@@ -124,7 +124,7 @@ struct rk__device {
 
 struct rk__family {
 	struct rk__board *board;	/* shared mapping */
-	uint8_t *lasting;		/* the same: a page for each mount */
+	uint8_t *lasting;		/* the same: a piece for each driver */
 	int core_fd, driver_fd;		/* images of the two regions */
 	int log_fd;			/* log.h */
 	int inbox_fd[RK_MOUNTS_MAX];	/* the FUSE gate's request slots */

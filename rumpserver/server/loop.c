@@ -507,7 +507,7 @@ _Noreturn void rk__server_run(struct rk__family *f, int control,
 	rk__crash_board = f->board;
 	rk__faults_install(f->board);
 	prepare(first);
-	if (rk__server_sandbox() < 0)
+	if (rk__server_sandbox(f) < 0)
 		end(RK_CAUSE_BROKEN, "cannot enter the sandbox");
 	if (!first)
 		rk__vfs_prepare(f);

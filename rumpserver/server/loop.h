@@ -16,9 +16,9 @@ void rk__board_lock(struct rk__board *b);
 void rk__faults_install(struct rk__board *b);
 
 /* In the zygote, with the drivers loaded: makes what all sandboxes share. */
-int rk__sandbox_make(void);
+int rk__sandbox_make(const struct rk__family *f);
 /* No privileges, and no system calls but those that serving takes: no path, no
  * socket, no program can be opened from here on. */
-int rk__server_sandbox(void);
+int rk__server_sandbox(const struct rk__family *f);
 
 #endif

@@ -13,6 +13,12 @@
  * and confines itself by Landlock, and by two filters. The second is small and
  * its own, because it has its process number in it. Where the kernel refuses
  * namespaces or has no Landlock, the filters alone must do, and do.
+ *
+ * A family that has a directory of the host is allowed what works on names, by
+ * descriptor. No filter sees what a path says: so if there is one directory, it
+ * is the root, and Landlock grants what lies below it and nothing else. The
+ * driver itself asks for no path that leads out (openat2). Such a server keeps
+ * those capabilities, of what its user has, that are about files.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +38,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "driver.h"
 #include "recovery/region.h"
 #include "server/loop.h"
 
@@ -88,10 +95,25 @@ static const struct {
 	{ SCMP_SYS(prlimit64), { 0, SCMP_CMP_EQ, 0, 0 } },
 };
 
+/* With a directory of the host only: the host driver. */
+static const int allowed_with_directory[] = {
+	SCMP_SYS(openat2), SCMP_SYS(statx), SCMP_SYS(readlinkat),
+	SCMP_SYS(getdents64), SCMP_SYS(lseek), SCMP_SYS(fstatfs),
+	SCMP_SYS(mkdirat), SCMP_SYS(mknodat), SCMP_SYS(symlinkat),
+	SCMP_SYS(linkat), SCMP_SYS(unlinkat), SCMP_SYS(renameat2),
+	SCMP_SYS(fchmod), 452 /* fchmodat2 */, SCMP_SYS(fchownat),
+	SCMP_SYS(utimensat), SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
+	SCMP_SYS(pwrite64), SCMP_SYS(fsync),
+	SCMP_SYS(syncfs), SCMP_SYS(fgetxattr), SCMP_SYS(fsetxattr),
+	SCMP_SYS(flistxattr), SCMP_SYS(fremovexattr),
+};
+
 static struct {
 	struct sock_fprog filter;
 	int root;			/* an empty directory, -1: none */
-} made = { .root = -1 };
+	/* Of the host; -1 behind the last. */
+	int directory[RK_MOUNTS_MAX + 1];
+} made = { .root = -1, .directory[0] = -1 };
 
 /* --- in the zygote ----------------------------------------------------------- */
 
@@ -123,6 +145,11 @@ static int make_filter(void)
 		r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW,
 					   allowed_if[i].call, 1,
 					   &allowed_if[i].arg);
+	for (unsigned i = 0; i < sizeof allowed_with_directory /
+	     sizeof *allowed_with_directory && !r && made.directory[0] >= 0;
+	     i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW,
+				     allowed_with_directory[i], 0);
 	if (!r)
 		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (!r)
@@ -185,8 +212,19 @@ static int open_nowhere(void)
 	return fd;
 }
 
-int rk__sandbox_make(void)
+static void find_directories(const struct rk__family *f)
 {
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < f->n_mounts; i++)
+		if (f->mount[i].kind == RK_SOURCE_DIRECTORY)
+			made.directory[n++] = f->device[i].fd;
+	made.directory[n] = -1;
+}
+
+int rk__sandbox_make(const struct rk__family *f)
+{
+	find_directories(f);
 	/* sanitizers' run-times open files as they like */
 	if (RK_SANITIZED)
 		return 0;
@@ -199,11 +237,28 @@ int rk__sandbox_make(void)
 
 static void enter_nowhere(void)
 {
-	if (made.root < 0)
-		return;
-	if (fchdir(made.root) == 0)
+	int root = made.root;
+
+	if (made.directory[0] >= 0 && made.directory[1] < 0)
+		root = made.directory[0];
+	if (root >= 0 && fchdir(root) == 0)
 		(void)!chroot(".");
-	close(made.root);
+	if (made.root >= 0)
+		close(made.root);
+}
+
+/* What is about owners and modes of files, as far as it has it. */
+static void keep_for_files(struct __user_cap_header_struct *head,
+			   struct __user_cap_data_struct *keep)
+{
+	const uint32_t files = 1u << CAP_CHOWN | 1u << CAP_DAC_OVERRIDE |
+		1u << CAP_DAC_READ_SEARCH | 1u << CAP_FOWNER |
+		1u << CAP_FSETID | 1u << CAP_MKNOD;
+	struct __user_cap_data_struct have[2] = { 0 };
+
+	if (syscall(SYS_capget, head, have) < 0)
+		return;
+	keep[0].effective = keep[0].permitted = have[0].permitted & files;
 }
 
 static int drop_privileges(void)
@@ -213,6 +268,8 @@ static int drop_privileges(void)
 	};
 	struct __user_cap_data_struct none[2] = { 0 };
 
+	if (made.directory[0] >= 0)
+		keep_for_files(&head, none);
 	if (syscall(SYS_capset, &head, none) < 0)
 		return -errno;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -223,13 +280,37 @@ static int drop_privileges(void)
 
 /* As linux/landlock.h of a kernel that is newer than our headers. */
 enum {
-	SYS_LANDLOCK_CREATE = 444, SYS_LANDLOCK_RESTRICT = 446,
+	SYS_LANDLOCK_CREATE = 444, SYS_LANDLOCK_ADD = 445,
+	SYS_LANDLOCK_RESTRICT = 446, LANDLOCK_PATH_BENEATH = 1,
+	/* before it nothing can be moved to another directory */
+	LANDLOCK_ABI_REFER = 2,
 	LANDLOCK_VERSION = 1, LANDLOCK_ABI_MAX = 6,
 };
 
 struct landlock_rules {
 	uint64_t fs, net, scoped;
 };
+
+#define LANDLOCK_EXECUTE	(1ull << 0)
+#define LANDLOCK_IOCTL_DEV	(1ull << 15)
+
+struct landlock_beneath {
+	uint64_t allowed;
+	int32_t fd;
+} __attribute__((packed));
+
+static void grant_directories(int ruleset, uint64_t rights)
+{
+	struct landlock_beneath rule = {
+		.allowed = rights & ~(LANDLOCK_EXECUTE | LANDLOCK_IOCTL_DEV),
+	};
+
+	for (const int *d = made.directory; *d >= 0; d++) {
+		rule.fd = *d;
+		syscall(SYS_LANDLOCK_ADD, ruleset, LANDLOCK_PATH_BENEATH, &rule,
+			0);
+	}
+}
 
 /* Handled and nowhere granted: denied. */
 static void confine(void)
@@ -241,7 +322,7 @@ static void confine(void)
 	long abi = syscall(SYS_LANDLOCK_CREATE, NULL, 0, LANDLOCK_VERSION);
 	long fd;
 
-	if (abi < 1)
+	if (abi < 1 || (abi < LANDLOCK_ABI_REFER && made.directory[0] >= 0))
 		return;
 	abi = abi < LANDLOCK_ABI_MAX ? abi : LANDLOCK_ABI_MAX;
 	rules.fs = (1ull << fs_bits[abi - 1]) - 1;
@@ -256,6 +337,7 @@ static void confine(void)
 	fd = syscall(SYS_LANDLOCK_CREATE, &rules, size, 0);
 	if (fd < 0)
 		return;
+	grant_directories((int)fd, rules.fs);
 	syscall(SYS_LANDLOCK_RESTRICT, fd, 0);
 	close((int)fd);
 }
@@ -280,10 +362,11 @@ static int own_filter(void)
 	       -errno : 0;
 }
 
-int rk__server_sandbox(void)
+int rk__server_sandbox(const struct rk__family *f)
 {
 	int r;
 
+	find_directories(f);
 	if (!RK_SANITIZED)
 		enter_nowhere();
 	r = drop_privileges();

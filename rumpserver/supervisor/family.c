@@ -21,7 +21,7 @@
 
 _Static_assert(sizeof(struct rk__board) <= RK_PAGE, "the board is one page");
 
-enum { LASTING_SIZE = RK_MOUNTS_MAX * RK_PAGE };
+enum { LASTING_SIZE = RK_MOUNTS_MAX * RK_STACK_MAX * RK_LASTING_SIZE };
 
 static int make_memfd(const char *name, uint64_t size)
 {

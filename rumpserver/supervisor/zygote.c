@@ -160,7 +160,7 @@ static _Noreturn void run(int fd)
 	prctl(PR_SET_NAME, "rump-zygote");
 	if (prctl(PR_GET_TID_ADDRESS, &tid_address) < 0)
 		tid_address = 0;
-	h.error = rk__sandbox_make();
+	h.error = rk__sandbox_make(&views->server);
 	snprintf(h.sentence, sizeof h.sentence,
 		 "cannot make the sandbox: %s", strerror(-h.error));
 	if (rk__message_send(fd, &h, sizeof h, NULL, 0) < 0 || h.error)
