@@ -162,6 +162,10 @@ void rk__process_start(bool on)
 		local.free[local.n_free++] = i;
 }
 
+void rk__process_prepare(void)
+{
+}
+
 int rk__host_wait(void *ctx, const void *key)
 {
 	if (!rk__work_now)

@@ -51,7 +51,7 @@ static struct {
 		struct rk__handle *handle;	/* of its request */
 		void *sp;
 		const void *key;
-		bool guarded;
+		bool ready;		/* as make_ready has it */
 		bool has_in;
 		void *fake;		/* the address sanitizer's */
 	} task[RK_TASKS_MAX];
@@ -259,13 +259,27 @@ static void give_back(uint32_t i)
 
 /* --- tasks, as gates see them ------------------------------------------------ */
 
-static void guard(uint32_t i)
+/*
+ * A guard page below the stack, and memory of our own for what comes in: it is
+ * never noted, and a page of the image would be copied at its first write.
+ * Where either cannot be had it works all the same.
+ */
+static void make_ready(uint32_t i)
 {
-	if (process.task[i].guarded)
+	if (process.task[i].ready)
 		return;
-	/* Its loss is a check less, no fault. */
 	(void)!mprotect(rk__task_at(i), RK_PAGE, PROT_NONE);
-	process.task[i].guarded = true;
+	(void)mmap(rk__task_at(i) + RK_TASK_IN, RK_TASK_OUT - RK_TASK_IN,
+		   PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+		   MAP_NORESERVE | MAP_FIXED, -1, 0);
+	process.task[i].ready = true;
+}
+
+void rk__process_prepare(void)
+{
+	make_ready(0);
+	(void)madvise(rk__task_at(0) + RK_TASK_IN, RK_TASK_OUT - RK_TASK_IN,
+		      MADV_POPULATE_WRITE);
 }
 
 static struct rk__work *fresh(struct rk__handle *h)
@@ -273,7 +287,7 @@ static struct rk__work *fresh(struct rk__handle *h)
 	uint32_t i = process.free[--process.n_free];
 	struct rk__work *w = rk__work_of(i);
 
-	guard(i);
+	make_ready(i);
 	memset(w, 0, offsetof(struct rk__work, arg));
 	w->index = i;
 	w->in = rk__task_at(i) + RK_TASK_IN;
@@ -292,7 +306,7 @@ static struct rk__work *begin(struct rk__handle *h, const void *in,
 	/* One is left free by all who sleep. */
 	assert(had || process.n_free);
 	w = had ? rk__work_of(had - 1) : fresh(h);
-	guard(w->index);
+	make_ready(w->index);
 	process.task[w->index].handle = h;
 	if (!process.task[w->index].has_in && in_len)
 		memcpy(w->in, in, in_len);
@@ -448,7 +462,10 @@ static const struct rk__tasks tasks = {
 
 void rk__process_start(bool on)
 {
+	bool prepared = process.task[0].ready;
+
 	memset(&process, 0, sizeof process);
+	process.task[0].ready = prepared;
 	rk__tasks = on ? &tasks : NULL;
 	for (uint32_t i = RK_TASKS_MAX; i-- > 0;) {
 		if (i < rk__core->task_brk && record(i)->asleep) {

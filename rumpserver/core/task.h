@@ -150,6 +150,8 @@ bool rk__task_in_use(struct rk__node n, enum rk__use use, uint32_t but);
 
 /* --- process.c --------------------------------------------------------------- */
 
+/* A standby of the model `process`: what the first op will touch. */
+void rk__process_prepare(void);
 /* Each server, at its start. on: ops of this server run as tasks. */
 void rk__process_start(bool on);
 /* Successors, when all gates have said what they found: the ops whose clients

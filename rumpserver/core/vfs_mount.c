@@ -18,16 +18,22 @@ static void restart_mount(const struct rk__family *f, uint32_t mount)
 	rk__stack_restart(f, mount);
 }
 
+/* One mount that says so is enough. */
+static bool is_process(const struct rk__family *f)
+{
+	for (uint32_t i = 0; i < f->n_mounts; i++)
+		if (f->mount[i].process)
+			return true;
+	return false;
+}
+
 void rk__vfs_restart(const struct rk__family *f)
 {
-	bool process = false;
 	uint32_t i;
 
-	for (i = 0; i < f->n_mounts; i++) {
+	for (i = 0; i < f->n_mounts; i++)
 		restart_mount(f, i);
-		process |= f->mount[i].process;
-	}
-	rk__process_start(process);
+	rk__process_start(is_process(f));
 	rk__name_purge_all();
 	rk__lock_restart();
 	rk__walk_restart(f);
@@ -37,6 +43,8 @@ void rk__vfs_prepare(const struct rk__family *f)
 {
 	char ignored[RK_SERVER_ERROR_LEN];
 
+	if (is_process(f))
+		rk__process_prepare();
 	for (uint32_t i = 0; i < f->n_mounts; i++) {
 		rk__stack_restart(f, i);
 		/* if not now, then when it is needed, or its failure is */

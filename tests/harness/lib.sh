@@ -13,8 +13,10 @@ SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=$(cd "${BUILD:-$SOURCE/build}" && pwd)
 RUMP=${RUMP:-$BUILD/tools/rump/rump}
 LONG=${LONG:-0}
+# Of the mounts of some scripts, as ",execution=process".
+OPTIONS=${OPTIONS:-}
 PATH=$PATH:/usr/sbin:/sbin
-export BUILD RUMP LONG PATH
+export BUILD RUMP LONG OPTIONS PATH
 
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/rump-test.XXXXXX")
 CHILDREN=()

@@ -22,7 +22,7 @@ once()
 	shift 2
 	image "$img" 256M
 	say "$what, seed $seed"
-	"$RUMP" run --kill-every "$every" "$@" -m "/vol=ext4:$img" -- \
+	"$RUMP" run --kill-every "$every" "$@" -m "/vol=ext4:$img$OPTIONS" -- \
 		"$model" $flag -n "$each" -s "$seed" "$dir" \
 		>"$WORK/$what.log" 2>&1 ||
 		{ cat "$WORK/$what.log" >&2; fail "$what: seed $seed"; }
@@ -30,7 +30,7 @@ once()
 	[ "$(kills_in "$WORK/$what.log")" -gt 0 ] || fail "$what: no kill at all"
 	check_image "$img"
 	# And as a server sees it that starts from the image alone.
-	"$RUMP" run "$@" -m "/vol=ext4:$img" -- \
+	"$RUMP" run "$@" -m "/vol=ext4:$img$OPTIONS" -- \
 		"$model" -c $flag -n "$each" -s "$seed" "$dir"
 	rm "$img"
 }

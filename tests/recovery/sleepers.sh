@@ -6,6 +6,8 @@
 . "$(dirname "$0")/../harness/lib.sh"
 need_fuse
 sleepers=$BUILD/tests/recovery/sleepers
+board=$BUILD/tests/recovery/board
+name=sleepers-$$
 img=$WORK/disk.img
 rounds=400
 [ "$LONG" = 0 ] || rounds=8000
@@ -25,6 +27,32 @@ try()
 	say "$what: killed $(kills_in "$WORK/log") times"
 }
 
+supervisor() { family "$name" | awk '$1 == "supervisor" {print $2}'; }
+
+# The same, and each server dies at some passage of some crash point.
+points()
+{
+	local what=$1 options=() run hits
+	shift
+	while [ "$1" != -- ]; do options+=("$1"); shift; done
+	shift
+	image "$img" 64M
+	"$RUMP" run --name "$name" --kill-every 200ms "${options[@]}" \
+		-m "/vol=sleepy:$img,execution=process" -- \
+		"$sleepers" "$@" >"$WORK/log" 2>&1 &
+	run=$!
+	background "$run"
+	wait_for 10 eval '[ -n "$(supervisor)" ]' || fail "$what: no server"
+	"$board" "$(supervisor)" crash 3 all >"$WORK/hits" &
+	wait $! || fail "$what: no points were armed"
+	wait "$run" || { tail -n 30 "$WORK/log" >&2; fail "$what"; }
+	CHILDREN=()
+	check_image "$img"
+	hits=$(sed -n 's/^hits //p' "$WORK/hits")
+	[ "$hits" -gt 10 ] || fail "$what: only $hits deaths"
+	say "$what: $hits deaths"
+}
+
 try "mount, calm" process -- /vol 50
 try "library, calm" process --no-fuse -- -l /vol 50
 for every in 3ms 20ms; do
@@ -35,10 +63,7 @@ for every in 3ms 20ms; do
 		--kill-every "$every" -- -l /vol "$rounds"
 	[ "$(kills_in "$WORK/log")" -gt 0 ] || fail "the server was never killed"
 done
-for point in request_taken op_half_done log_half_written log_not_published \
-	reply_not_posted reply_half_posted recover_loaded; do
-	RUMP_CRASH=$point:60 try "library, dies at $point" process --no-fuse \
-		-- -l /vol 50
-done
+points "library, dies at every crash point" --no-fuse -- -l /vol $((rounds * 2))
+points "mount, dies at every crash point" -- /vol $((rounds * 2))
 try "interrupt, library" interrupt --no-fuse --kill-every 5ms -- -l -b /vol "$rounds"
 try "interrupt, mount" interrupt --kill-every 5ms -- -b /vol "$rounds"

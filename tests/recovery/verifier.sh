@@ -22,7 +22,7 @@ supervisor() { family "$name" | awk '$1 == "supervisor" {print $2}'; }
 start()
 {
 	image "$img" 256M
-	"$RUMP" run --name "$name" "$@" -m "/vol=ext4:$img" -- \
+	"$RUMP" run --name "$name" "$@" -m "/vol=ext4:$img$OPTIONS" -- \
 		"$verifier" -f -s "$seconds" -r "$seed" /vol \
 		>"$WORK/log" 2>&1 &
 	run=$!
@@ -103,7 +103,7 @@ two_mounts()
 {
 	image "$img.2" 128M
 	image "$img" 128M
-	"$RUMP" run --kill-every 10ms -m "/one=ext4:$img" \
+	"$RUMP" run --kill-every 10ms -m "/one=ext4:$img$OPTIONS" \
 		-m "/two=ext4:$img.2" -- sh -c '
 		"$1" -f -p 2 -s "$2" -r "$3" /one & one=$!
 		"$1" -f -p 2 -s "$2" -r "$3" /two || exit 1
@@ -119,7 +119,7 @@ two_mounts()
 both_doors()
 {
 	image "$img" 256M
-	"$RUMP" run --kill-every 15ms -m "/vol=ext4:$img" -- sh -c '
+	"$RUMP" run --kill-every 15ms -m "/vol=ext4:$img$OPTIONS" -- sh -c '
 		mkdir /vol/verifier /vol/model
 		"$1" -s "$2" -r "$3" /vol/verifier & v=$!
 		i=0

@@ -54,7 +54,7 @@ compare()	# WHAT RUMP-OPTIONS...
 	shift
 	rm -f "$WORK"/rump.img* "$WORK"/*.rump
 	cp --sparse=always "$WORK/disk.img" "$WORK/rump.img"
-	"$RUMP" run "$@" -m "/vol=ext4:$WORK/rump.img" -- \
+	"$RUMP" run "$@" -m "/vol=ext4:$WORK/rump.img$OPTIONS" -- \
 		sh "$WORK/inside" "$replay" "$WORK" >"$WORK/log" 2>&1 ||
 		{ tail -n 30 "$WORK/log" >&2; fail "replay failed ($what)"; }
 	all rump >"$WORK/all.rump"
