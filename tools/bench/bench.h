@@ -67,6 +67,10 @@ void board_read(const struct board *b, struct rk__board *ret);
 /* Time on a core so far. */
 uint64_t cpu_ns(pid_t pid);
 
+/* Until there is a standby that has nothing left to do. */
+void wait_for_standby(struct rk_status *s);
+double pss(uint32_t pid);
+
 /* The rows. */
 void row_null(void);
 void row_null_one_core(void);
@@ -95,6 +99,10 @@ void row_kill_mount(const char *mount);
 void measure_kills(const char *name, int (*ask)(void *), void *arg,
 		   const char *what);
 void row_memory(void);
+/* Without a server; socket and volume: of a server of the model `interrupt`,
+ * beside ours of the model `process`. */
+void row_local(const char *image, const char *native);
+void row_models(const char *socket, const char *volume);
 /* Started by `rump-bench start`. */
 void row_first(void);
 

@@ -22,8 +22,10 @@ static const char usage[] =
 "	crowd_library NATIVE, crowd_mount MOUNT NATIVE FUSE2FS\n"
 "	program SCRIPT NAME MOUNT NATIVE FUSE2FS\n"
 "	kill NAME CLIENTS FILES\n"
+"	models SOCKET VOLUME: of a server of the model interrupt\n"
 "	first\n"
 "and without:\n"
+"	local IMAGE NATIVE: the driver in this process\n"
 "	start PROGRAM ARGUMENTS: runs a program in which `first` is asked\n";
 
 
@@ -85,6 +87,10 @@ static void run_row(int n, char **a)
 		row_kill_mount(a[1]);
 	else if (!strcmp(a[0], "kill") && n == 4)
 		row_kill(a[1], (unsigned)atoi(a[2]), (unsigned)atoi(a[3]));
+	else if (!strcmp(a[0], "local") && n == 3)
+		row_local(a[1], a[2]);
+	else if (!strcmp(a[0], "models") && n == 3)
+		row_models(a[1], a[2]);
 	else if (!strcmp(a[0], "first"))
 		row_first();
 	else

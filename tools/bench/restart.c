@@ -47,7 +47,7 @@ static double memory_in_use(pid_t supervisor)
 	return core + driver;
 }
 
-static void wait_for_standby(struct rk_status *s)
+void wait_for_standby(struct rk_status *s)
 {
 	for (int i = 0; i < 1000; i++) {
 		get_status(s);
@@ -142,7 +142,7 @@ void row_kill(const char *name, unsigned clients, unsigned files)
 
 /* --- memory and start ---------------------------------------------------- */
 
-static double pss(uint32_t pid)
+double pss(uint32_t pid)
 {
 	char path[64], line[256];
 	unsigned long kib = 0;

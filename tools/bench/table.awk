@@ -61,6 +61,16 @@ function plain(what, row, side, limit, limit_text)
 			human(high[row, side], unit[row, side]))
 }
 
+# Both execution models in one line.
+function models(what, row)
+{
+	if (!has(row, "interrupt") || !has(row, "process"))
+		return
+	show(what ", process", human(m[row, "process"], unit[row, "process"]),
+		m[row, "process"], "", "", "interrupt " \
+		human(m[row, "interrupt"], unit[row, "interrupt"]))
+}
+
 END {
 	printf "\n%-46s %12s  %-10s %-8s %s\n", "what", "figure", "target",
 		"", "detail"
@@ -126,6 +136,17 @@ END {
 	plain("start to first answer", "start", "rump", 10900000, "<= 10.9 ms")
 	plain("memory of the server process", "memory", "rump", 1500000, "<= 1.5 MB")
 	plain("memory of the whole family", "memory", "family", "", "")
+	ratio("null op in the program / getppid", "local_null", "native", 0.44)
+	ratio("stat in the program / native", "local_stat", "native", "")
+	ratio("pread 4 KiB in the program / native", "local_pread", "native", "")
+	models("null op", "model_null")
+	models("stat", "model_stat")
+	models("create and unlink", "model_create")
+	models("memory of the server", "model_memory")
+	models("null op beside long ones, average", "preempt_average")
+	models("null op beside long ones, longest", "preempt_most")
+	models("done again after a kill, of the op, %", "again")
+	models("  of all that the killed op took, %", "again_of_all")
 
 	print "\nplaces:"
 	for (i = 1; i <= n_lines; i++) {
