@@ -9,7 +9,7 @@
 #include "fault.h"
 
 static const char help[] =
-"makes the driver that it stands on fail, by rules: fault+ext4:disk.img\n"
+"makes the driver below it fail by rules, as in fault+ext4:disk.img\n"
 "rule=OP[@NAME]:WHEN:WHAT   may be repeated\n"
 "    OP    a function of driver.h, several with | between, or *\n"
 "    WHEN  always, once, at=N, after=N, every=N, p=0.01\n"

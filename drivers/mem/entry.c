@@ -8,7 +8,7 @@
 #include "mem.h"
 
 static const char help[] =
-"files in memory, as in a tmpfs; they survive servers and end with the mount\n"
+"files in memory, as in a tmpfs\n"
 "size=BYTES    of data at most, with k, m or g, or N% of the memory (25%)\n"
 "nr_inodes=N   files, directories and further names at most, with k or m\n"
 "              (one for each page of size)\n"

@@ -20,6 +20,7 @@
 #include <link.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
@@ -44,28 +45,71 @@ static unsigned n_segments;
 
 /* --- finding ------------------------------------------------------------- */
 
+static int is_driver(const struct dirent *d)
+{
+	size_t len = strlen(d->d_name);
+
+	return len > strlen(PREFIX SUFFIX) &&
+	       strncmp(d->d_name, PREFIX, strlen(PREFIX)) == 0 &&
+	       strcmp(d->d_name + len - strlen(SUFFIX), SUFFIX) == 0;
+}
+
+/* The names of drivers in their order; each and the whole are malloc's. */
+static int list_names(const char *dir, struct dirent ***ret)
+{
+	int n = scandir(dir, ret, is_driver, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		char *name = (*ret)[i]->d_name;
+		size_t len = strlen(name) - strlen(PREFIX SUFFIX);
+
+		memmove(name, name + strlen(PREFIX), len);
+		name[len] = 0;
+	}
+	return n < 0 ? 0 : n;
+}
+
+static void free_names(struct dirent **name, int n)
+{
+	for (int i = 0; i < n; i++)
+		free(name[i]);
+	if (n)
+		free(name);
+}
+
 static void list_known(const char *dir, char *buf, size_t size)
 {
-	size_t len, used = 0;
-	struct dirent *d;
-	DIR *dp = opendir(dir);
+	struct dirent **name;
+	int n = list_names(dir, &name);
+	size_t used = 0;
 
 	buf[0] = 0;
-	while (dp && (d = readdir(dp))) {
-		len = strlen(d->d_name);
-		if (len <= strlen(PREFIX SUFFIX) ||
-		    strncmp(d->d_name, PREFIX, strlen(PREFIX)) != 0 ||
-		    strcmp(d->d_name + len - strlen(SUFFIX), SUFFIX) != 0)
-			continue;
-		len -= strlen(PREFIX SUFFIX);
-		if (used + len + 3 > size)
+	for (int i = 0; i < n; i++) {
+		if (used + strlen(name[i]->d_name) + 3 > size)
 			break;
-		used += snprintf(buf + used, size - used, "%s%.*s",
-				 used ? ", " : "", (int)len,
-				 d->d_name + strlen(PREFIX));
+		used += snprintf(buf + used, size - used, "%s%s",
+				 used ? ", " : "", name[i]->d_name);
 	}
-	if (dp)
-		closedir(dp);
+	free_names(name, n);
+}
+
+void rk__loader_each(const char *dir, rk__loader_fn *fn, void *arg)
+{
+	const struct rk_driver *driver;
+	struct dirent **name;
+	char path[PATH_MAX];
+	int n = list_names(dir, &name);
+	void *handle;
+
+	for (int i = 0; i < n; i++) {
+		snprintf(path, sizeof path, "%s/" PREFIX "%s" SUFFIX, dir,
+			 name[i]->d_name);
+		handle = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
+		driver = handle ? dlsym(handle, "rk_driver") : NULL;
+		if (driver && driver->abi == RK_DRIVER_ABI)
+			fn(arg, name[i]->d_name, driver);
+	}
+	free_names(name, n);
 }
 
 static bool name_ok(const char *name)

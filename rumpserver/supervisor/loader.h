@@ -21,6 +21,12 @@ struct rk__segment {
  * there are. Loads nothing. error: RK_SERVER_ERROR_LEN bytes. */
 int rk__loader_find(const char *dir, const char *name, char *error);
 
+/* Tells of all drivers in dir that can be loaded, in the order of their names.
+ * For a process that mounts nothing: they are not prepared for it. */
+typedef void rk__loader_fn(void *arg, const char *name,
+			   const struct rk_driver *driver);
+void rk__loader_each(const char *dir, rk__loader_fn *fn, void *arg);
+
 /*
  * Loads dir/rump-driver-NAME.so and all it needs; everything but the C library
  * (and sanitizer run-times) is redirected to the arena, once. 0, or a negative

@@ -28,6 +28,7 @@ static const char help[] =
 "  ls       list servers and what they mount\n"
 "  ps       list servers and their processes\n"
 "  recover  bring an image to its last flush point after a power cut\n"
+"  drivers  list the drivers that there are, and their options\n"
 "\n"
 "  rump COMMAND --help says more about each; --version tells the version.\n"
 "\n"
@@ -48,6 +49,7 @@ static const struct {
 	{ "run", cmd_run }, { "mount", cmd_mount }, { "umount", cmd_umount },
 	{ "start", cmd_start }, { "stop", cmd_stop },
 	{ "ls", cmd_ls }, { "ps", cmd_ps }, { "recover", cmd_recover },
+	{ "drivers", cmd_drivers },
 };
 
 int complain(const char *format, ...)

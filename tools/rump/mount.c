@@ -37,7 +37,9 @@ static const char help[] =
 "  --foreground      stay, and stop cleanly at SIGINT, SIGTERM or SIGHUP\n"
 "  --name NAME       of the server, for rump ps and the library (its pid)\n"
 "  --deadline TIME   a call that computes longer is a hang, its server is\n"
-"                    replaced (10s)\n";
+"                    replaced (10s)\n"
+"\n"
+"drivers, with what their SOURCE is (rump drivers NAME tells the options):\n";
 
 /* What is below a mount of something else is hidden on purpose; two of ours,
  * one on the other, are a mistake. */
@@ -121,6 +123,7 @@ static int read_options(int argc, char **argv, struct mount_request *q,
 			break;
 		case 'h':
 			fputs(help, stdout);
+			list_drivers("  ");
 			exit(0);
 		default:
 			return complain_option("mount", argv);

@@ -25,6 +25,8 @@ int complain_option(const char *command, char **argv);
 void default_config(struct rk__config *ret);
 /* Where the drivers are: $RUMP_DRIVER_DIR, beside this program, installed. */
 void find_drivers(char *ret, size_t size);
+/* A line for each driver, for help texts. */
+void list_drivers(const char *indent);
 /* Many clients are many descriptors. *ret_old: for programs we start. */
 void raise_limits(struct rlimit *ret_old);
 /* Puts the working directory before it. */
@@ -56,6 +58,7 @@ int cmd_stop(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_recover(int argc, char **argv);
+int cmd_drivers(int argc, char **argv);
 /* By the names that mount(8) and umount(8) look for; their exit status. */
 int cmd_mount_helper(int argc, char **argv);
 int cmd_umount_helper(int argc, char **argv);
