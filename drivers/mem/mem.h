@@ -32,7 +32,7 @@ enum {
 };
 
 #define SIZE_MAX_BYTES	(3ull << 30)	/* of 4 GiB of recoverable memory */
-#define FILE_MAX	((uint64_t)INT64_MAX)
+#define FILE_MAX	(0xffffffffull << PAGE_BITS)	/* as in ext4 */
 
 #define FROZEN		(FS_IMMUTABLE_FL | FS_APPEND_FL)
 #define ONLY_DIRS	(FS_DIRSYNC_FL | FS_TOPDIR_FL)

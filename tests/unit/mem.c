@@ -195,17 +195,21 @@ Test(mem, data)
 	cr_assert_eq(free_blocks(), before);
 }
 
+#define MAX (0xffffffffull << 12)
+
 Test(mem, sparse)
 {
 	static const uint64_t at[] = {
-		0, 4095, 1 << 20, (1ull << 32) - 1, 1ull << 40, INT64_MAX - 9,
+		0, 4095, 1 << 20, (1ull << 32) - 1, 1ull << 40, MAX - 9,
 	};
 	uint64_t ino = make(root, "f", S_IFREG | 0644), where;
 	uint64_t before = free_blocks();
 
 	for (int i = 0; i < 6; i++)
 		cr_assert_eq(d->write(fs, ino, "x", 1, at[i]), 1);
-	cr_assert_eq(look(ino).size, INT64_MAX - 8);
+	cr_assert_eq(look(ino).size, MAX - 8);
+	cr_assert_eq(d->write(fs, ino, "xyz", 3, MAX - 2), 2);
+	cr_assert_eq(resize(ino, MAX + 1), -EFBIG);
 	cr_assert_eq(before - free_blocks(), 5);
 	for (int i = 1; i < 6; i++) {
 		cr_assert_eq(d->read(fs, ino, got, 2, at[i] - 1), 2);
@@ -217,7 +221,7 @@ Test(mem, sparse)
 	cr_assert_eq(resize(ino, (1ull << 40) + 1), 0);
 	cr_assert_eq(resize(ino, 1), 0);
 	cr_assert_eq(before - free_blocks(), 1);
-	cr_assert_eq(d->write(fs, ino, "x", 1, INT64_MAX), -EFBIG);
+	cr_assert_eq(d->write(fs, ino, "x", 1, MAX), -EFBIG);
 	cr_assert_eq(drop(root, "f", false), 0);
 }
 
