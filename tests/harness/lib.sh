@@ -71,6 +71,26 @@ need_fuse()
 
 need_root() { [ "$(id -u)" = 0 ] || skip "needs root: $*"; }
 
+# as_nobody COMMAND...: as an ordinary user, whose own are $WORK/user and what
+# is in it. Where only root may open /dev/fuse he has one that he may, in a mount
+# namespace of his own. can_be_nobody: whether that goes.
+can_be_nobody()
+{
+	[ "$(id -u)" = 0 ] && command -v setpriv >/dev/null &&
+		setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Urm true 2>/dev/null
+}
+
+as_nobody()
+{
+	chmod 755 "$WORK"
+	mkdir -p -m 700 "$WORK/user/run"
+	chown -R 65534:65534 "$WORK/user"
+	[ -e "$WORK/fuse" ] || mknod -m 666 "$WORK/fuse" c 10 229
+	unshare -m --propagation private sh -c 'mount --bind "$1" /dev/fuse && shift &&
+		exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"' \
+		sh "$WORK/fuse" env HOME="$WORK/user" XDG_RUNTIME_DIR="$WORK/user/run" "$@"
+}
+
 # image FILE SIZE [mke2fs options]: a fresh file system, ext4 if not said.
 image()
 {

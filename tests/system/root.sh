@@ -83,6 +83,7 @@ check_image "$img"
 
 refuses "a program not in the image" 127 'not found' "$RUMP" run --root "ext4:$img" -- /bin/bash
 refuses "no root" 125 'no such' "$RUMP" run --root "ext4:$WORK/none" -- sh
+refuses "no mounts" 125 'no-fuse' "$RUMP" run --no-fuse --root "ext4:$img" -- sh
 refuses "two roots" 125 'twice' "$RUMP" run --root "ext4:$img" -m "/=ext4:$other" -- sh
 refuses "nothing to bind" 125 'bind.*No such' "$RUMP" run --root "ext4:$img" \
 	--bind "$WORK/none" -- sh
@@ -90,24 +91,13 @@ refuses "no place to bind to" 125 'cannot be made.*read-only' "$RUMP" run \
 	--root "ext4:$img,ro" --bind "$WORK/bound:/none" -- sh
 
 # As an ordinary user, who has a user namespace instead.
-if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null &&
-	setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Urm true 2>/dev/null; then
-	chmod 755 "$WORK"
-	mkdir -m 700 "$WORK/user"
+if can_be_nobody; then
+	mkdir "$WORK/user"
 	cp "$img" "$WORK/user/root.img"
-	chown -R 65534:65534 "$WORK/user"
-	# where only root may open /dev/fuse, lend one in a namespace of our own
-	cat >"$WORK/as-user" <<'END'
-[ -w "$1" ] || exit 1
-mknod -m 666 "$1/fuse" c 10 229 && mount --bind "$1/fuse" /dev/fuse
-shift
-exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
-END
-	[ "$(XDG_RUNTIME_DIR=$WORK/user unshare -m --propagation private \
-		bash "$WORK/as-user" "$WORK" "$RUMP" run \
-		--root "ext4:$WORK/user/root.img" --bind "$WORK/bound:/mnt:ro" \
-		--kill-every 10ms -- sh -c 'id -u; cat /etc/hostname /mnt/file; script' \
-		2>/dev/null </dev/null)" = $'65534\nof-the-image\nbound\nscript of /bin/script' ] ||
+	[ "$(as_nobody "$RUMP" run --root "ext4:$WORK/user/root.img" \
+		--bind "$WORK/bound:/mnt:ro" --kill-every 10ms -- sh -c \
+		'id -u; cat /etc/hostname /mnt/file; script' 2>/dev/null </dev/null)" = \
+		$'65534\nof-the-image\nbound\nscript of /bin/script' ] ||
 		fail "as an ordinary user"
 fi
 

@@ -152,3 +152,28 @@ wait_for 5 eval '[ ! -e "$a.rump-journal" ] && [ ! -e "$b.rump-journal" ]' ||
 	fail "they did not stop cleanly"
 check_image "$a"
 check_image "$b"
+
+# An ordinary user's are in a user namespace, and his alone.
+if can_be_nobody; then
+	mkdir "$WORK/user"
+	image "$WORK/user/a.img" 16M -t ext4 -E root_owner=65534:65534
+	image "$WORK/user/b.img" 16M -t ext4 -E root_owner=65534:65534
+	cat >"$WORK/as-user" <<'END'
+set -e
+trap '"$RUMP" stop -f mine 2>/dev/null || true' EXIT
+cd "$HOME"
+"$RUMP" start --kill-every 10ms mine ext4:a.img
+"$RUMP" run -s mine -- sh -c 'echo his >/mine/file; id -u >>/mine/file'
+[ "$("$RUMP" run -s mine -m /b=ext4:b.img -- sh -c 'cp /mine/file /b; cat /b/file')" = "his
+65534" ]
+for i in 1 2 3 4; do
+	"$RUMP" run -s mine -- sh -c "for k in \$(seq 50); do echo \$k >>/mine/$i; done" &
+done
+wait
+[ "$("$RUMP" run -s mine -- sh -c 'cat /mine/[1-4]' | wc -l)" = 200 ]
+"$RUMP" stop mine
+END
+	as_nobody bash "$WORK/as-user" || fail "as an ordinary user"
+	check_image "$WORK/user/a.img"
+	check_image "$WORK/user/b.img"
+fi

@@ -33,6 +33,7 @@ struct bind {
 struct run {
 	struct rk__config config;	/* the server that is this process's */
 	bool separate;			/* each mount has one for itself */
+	bool rooted;			/* --root */
 	struct use use[USES_MAX];
 	unsigned n_uses;
 	struct bind bind[BINDS_MAX];

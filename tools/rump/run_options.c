@@ -179,6 +179,7 @@ static int read_option(int o, struct run *r, char *error)
 	case 's':
 		return add_uses(r, optarg, error);
 	case 'R':
+		r->rooted = true;
 		return add_root(r, optarg, error);
 	case 'b':
 		return add_bind(r, optarg, error);
@@ -207,6 +208,9 @@ static int check(struct run *r, int argc, char *error)
 	if (!r->config.n_mounts && !r->n_uses)
 		return complain("run: no mount is given; use -m "
 				"PATH=DRIVER:SOURCE, or -s NAME");
+	if (r->rooted && !r->config.fuse)
+		return complain("run: --root is a mount, and --no-fuse makes "
+				"none");
 	if (optind == argc)
 		return complain("run: no program is given; see rump run "
 				"--help");
