@@ -31,10 +31,10 @@
 
 #define RK_OPS(OP)							\
 	OP(null,	1, BY_NONE, 0)					\
-	OP(openat,	2, BY_PATH, MUTATES | FILES | PROCESS)		\
+	OP(openat,	2, BY_PATH, MUTATES | BLOCKS | FILES | PROCESS)	\
 	OP(close,	3, BY_FD,   MUTATES | PROCESS | LOCKS)		\
-	OP(read,	4, BY_FD,   MUTATES | PROCESS)			\
-	OP(write,	5, BY_FD,   MUTATES | FILES | PROCESS)		\
+	OP(read,	4, BY_FD,   MUTATES | BLOCKS | PROCESS)		\
+	OP(write,	5, BY_FD,   MUTATES | BLOCKS | FILES | PROCESS)	\
 	OP(pread,	6, BY_FD,   0)					\
 	OP(pwrite,	7, BY_FD,   MUTATES | FILES)			\
 	OP(lseek,	8, BY_FD,   MUTATES | PROCESS)			\
@@ -84,17 +84,18 @@
 	OP(umask,	52, BY_NONE, MUTATES | PROCESS)			\
 	OP(copy_file_range, 53, BY_FD,   MUTATES | FILES | PROCESS)	\
 	OP(seek_data,	54, BY_FD,   0)					\
-	OP(openat2,	55, BY_PATH, MUTATES | FILES | PROCESS)		\
-	OP(pread2,	56, BY_FD,   MUTATES | PROCESS)			\
-	OP(pwrite2,	57, BY_FD,   MUTATES | FILES | PROCESS)		\
+	OP(openat2,	55, BY_PATH, MUTATES | BLOCKS | FILES | PROCESS) \
+	OP(pread2,	56, BY_FD,   MUTATES | BLOCKS | PROCESS)	\
+	OP(pwrite2,	57, BY_FD,   MUTATES | BLOCKS | FILES | PROCESS) \
 	OP(syncfs,	58, BY_FD,   MUTATES | BLOCKS | DURABLE)	\
 	OP(sync_file_range, 59, BY_FD,   MUTATES | BLOCKS | DURABLE)	\
 	OP(name_to_handle_at, 60, BY_PATH, 0)				\
-	OP(open_by_handle_at, 61, BY_FD,   MUTATES | FILES | PROCESS)	\
+	OP(open_by_handle_at, 61, BY_FD,   MUTATES | BLOCKS | FILES | PROCESS) \
 	OP(fcntl,	62, BY_FD,   MUTATES | PROCESS)			\
 	OP(ioctl,	63, BY_FD,   MUTATES | FILES | PROCESS)		\
 	OP(close_range,	64, BY_NONE, MUTATES | PROCESS | LOCKS)		\
-	OP(rlimit,	65, BY_NONE, MUTATES | PROCESS)
+	OP(rlimit,	65, BY_NONE, MUTATES | PROCESS)			\
+	OP(poll_fds,	66, BY_NONE, BLOCKS)
 
 #define ARGS_null(A)
 #define ARGS_openat(A)		A(DIR, dirfd) A(PATH, path) A(U32, flags) A(U32, mode)
@@ -166,6 +167,8 @@
 #define ARGS_ioctl(A)		A(FD, fd) A(U32, cmd) A(IN, in, in_size) A(OUT, out, out_size)
 #define ARGS_close_range(A)	A(U32, first) A(U32, last) A(U32, flags)
 /* RLIMIT_FSIZE and RLIMIT_NOFILE of the process; gives what it was */
+/* arrays of struct rk_poll_fd; wait 0: at once. Gives how many are ready. */
+#define ARGS_poll_fds(A)	A(IN, fds, in_size) A(OUT, ready, out_size) A(U32, wait)
 #define ARGS_rlimit(A)		A(U32, resource) A(U64, limit)
 
 #endif

@@ -61,6 +61,12 @@ struct rk_file_handle {
 	uint32_t reserved;
 };
 
+/* As struct pollfd. */
+struct rk_poll_fd {
+	int32_t fd;
+	uint16_t events, revents;
+};
+
 /* getdents: records follow each other, each 8-byte aligned. */
 struct rk_dirent {
 	uint64_t ino;

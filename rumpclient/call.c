@@ -135,28 +135,32 @@ static int64_t door_call(struct rk__call *call, void *back,
 			      ret_out_len);
 }
 
-/* What the kernel would send with this error. */
-static bool over_limit(const struct rk__call *call, int64_t result)
+/* The signal that the kernel would send with this error; 0: none. */
+static int signal_of(const struct rk__call *call, int64_t result)
 {
-	if (result != -EFBIG || !call->link->client->size_limited)
-		return false;
+	bool too_large = result == -EFBIG && call->link->client->size_limited;
+
 	switch (call->req.op) {
 	case RK_OP_write:
-	case RK_OP_pwrite:
 	case RK_OP_pwrite2:
+		if (result == -EPIPE)
+			return SIGPIPE;
+		return too_large ? SIGXFSZ : 0;
+	case RK_OP_pwrite:
 	case RK_OP_truncate:
 	case RK_OP_ftruncate:
 	case RK_OP_fallocate:
 	case RK_OP_copy_file_range:
-		return true;
+		return too_large ? SIGXFSZ : 0;
 	default:
-		return false;
+		return 0;
 	}
 }
 
 int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
 {
 	int64_t r;
+	int signal;
 
 	call->req.seq = ++call->link->seq;
 	if (call->link->channel)
@@ -165,8 +169,9 @@ int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
 		r = door_call(call, back, ret_out_len);
 	else
 		r = rk__socket_call(call, back, ret_out_len);
-	if (over_limit(call, r))
-		raise(SIGXFSZ);
+	signal = r < 0 ? signal_of(call, r) : 0;
+	if (signal)
+		raise(signal);
 	return r;
 }
 

@@ -125,7 +125,8 @@ static void attach_child(struct rk_client *c)
 	}
 	c->links = NULL;
 	if (c->error == 0)
-		c->error = rk__link_open(c, RK_HELLO_FORK, &c->token, &l);
+		c->error = rk__link_open(c, RK_HELLO_FORK,
+					 rk__transport_of(c), &c->token, &l);
 	if (c->error == 0)
 		own_link(c, l);
 }
@@ -189,7 +190,8 @@ static int attach(struct rk_client *c, struct rk_client **ret)
 
 	pthread_once(&once, init);
 	pthread_mutex_lock(&lock);
-	r = rk__link_open(c, RK_HELLO_ATTACH, &c->token, &l);
+	r = rk__link_open(c, RK_HELLO_ATTACH, rk__transport_of(c), &c->token,
+			  &l);
 	if (r == 0) {
 		own_link(c, l);
 		c->next = clients;
@@ -263,7 +265,8 @@ static int open_for_thread(struct rk_client *c, struct rk__link **ret)
 	token = c->token;
 	r = c->error;
 	if (r == 0)
-		r = rk__link_open(c, RK_HELLO_THREAD, &token, ret);
+		r = rk__link_open(c, RK_HELLO_THREAD, rk__transport_of(c),
+				  &token, ret);
 	if (r == 0)
 		own_link(c, *ret);
 	pthread_mutex_unlock(&lock);
@@ -289,7 +292,8 @@ static int replace_link(struct rk_client *c, struct rk__link *old)
 	int r;
 
 	pthread_mutex_lock(&lock);
-	r = rk__link_open(c, RK_HELLO_THREAD, &token, &l);
+	r = rk__link_open(c, RK_HELLO_THREAD, rk__transport_of(c), &token,
+			  &l);
 	if (r == 0) {
 		while (*at != old)
 			at = &(*at)->next_of_thread;

@@ -33,6 +33,7 @@ struct rk__link {
 	uint64_t seq;			/* of the last request */
 	uint32_t budget_ns, spin_max_ns; /* spin before sleeping; 0: one CPU */
 	uint32_t misses;		/* calls since the budget was used up */
+	struct rk__watch *watch;	/* poll.c */
 	/* the ring */
 	uint32_t next, oldest;		/* submission numbers */
 	uint32_t rung;			/* what the doorbell says */
@@ -56,7 +57,9 @@ struct rk_client {
 
 /* connect.c: opens a link. Token: of the process, 0; the new one is returned. */
 int rk__link_open(struct rk_client *c, enum rk_hello_kind kind,
-		  uint64_t *token, struct rk__link **ret);
+		  enum rk_transport transport, uint64_t *token,
+		  struct rk__link **ret);
+enum rk_transport rk__transport_of(const struct rk_client *c);
 void rk__link_close(struct rk__link *l);	/* keeps *l */
 /* client.c: the calling thread's link. 0 or a negative errno. */
 int rk__link_get(struct rk_client *c, struct rk__link **ret);
@@ -91,6 +94,9 @@ int64_t rk__socket_call(struct rk__call *call, void *back,
 
 /* What one message or slot carries. */
 uint64_t rk__piece_of(const struct rk_client *c, uint64_t count);
+
+/* poll.c */
+void rk__watch_free(struct rk__watch *w);
 
 /* ring.c */
 int rk__submit_begin(struct rk_client *c, struct rk__call *ret);

@@ -137,6 +137,12 @@ static uint32_t spin_max(void)
 	       CPU_COUNT(&set) > 1 ? SPIN_MAX_NS : 0;
 }
 
+enum rk_transport rk__transport_of(const struct rk_client *c)
+{
+	return c->flags & RK_ATTACH_SOCKET ? RK_TRANSPORT_SOCKET :
+					     RK_TRANSPORT_CHANNEL;
+}
+
 /* Nobody is connected to: the link is the room for what is sent. */
 static int open_door(struct rk_client *c, enum rk_hello_kind kind,
 		       struct rk__link **ret)
@@ -161,14 +167,14 @@ static int open_door(struct rk_client *c, enum rk_hello_kind kind,
 }
 
 int rk__link_open(struct rk_client *c, enum rk_hello_kind kind,
-		  uint64_t *token, struct rk__link **ret)
+		  enum rk_transport transport, uint64_t *token,
+		  struct rk__link **ret)
 {
 	struct rk_hello hello = {
 		.magic = RK_HELLO_MAGIC,
 		.version = RK_PROTOCOL_VERSION,
 		.kind = kind,
-		.transport = c->flags & RK_ATTACH_SOCKET ?
-			RK_TRANSPORT_SOCKET : RK_TRANSPORT_CHANNEL,
+		.transport = transport,
 		.token = *token,
 	};
 	struct rk_welcome welcome;
@@ -205,6 +211,8 @@ void rk__link_close(struct rk__link *l)
 	if (l->channel)
 		munmap(l->channel, RK_CHANNEL_SIZE);
 	free(l->message);
+	rk__watch_free(l->watch);
+	l->watch = NULL;
 	l->fd = l->event_fd = -1;
 	l->channel = NULL;
 	l->message = NULL;

@@ -8,12 +8,17 @@
  * wake up. With one CPU to run on, spinning only keeps the server from it.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <linux/futex.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include "client_int.h"
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
 
 enum {
 	SPIN_CLOCK_EVERY = 64,		/* looks at the answer between looks at the clock */
@@ -76,12 +81,44 @@ static bool connection_ended(const struct rk__link *l)
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
+/* Of linux/futex.h, which older systems lack. */
+struct waitv {
+	uint64_t value, address;
+	uint32_t flags, reserved;
+};
+enum { WAITV_32 = 2 };
+
+/*
+ * futex_waitv is the one that a signal interrupts as it does any system call:
+ * after a handler with SA_RESTART it goes on, its timeout being a point in time.
+ * A plain futex with a timeout always ends, and so it does on older kernels.
+ */
+static long wait_on(_Atomic uint32_t *word, uint32_t value)
+{
+	static _Atomic bool missing;
+	struct waitv w = {
+		.value = value, .address = (uintptr_t)word, .flags = WAITV_32,
+	};
+	struct timespec t;
+	long r;
+
+	if (!atomic_load_explicit(&missing, memory_order_relaxed)) {
+		clock_gettime(CLOCK_MONOTONIC, &t);
+		t.tv_sec++;
+		r = syscall(SYS_futex_waitv, &w, 1, 0, &t, CLOCK_MONOTONIC);
+		if (r >= 0 || (errno != ENOSYS && errno != EPERM))
+			return r;
+		atomic_store_explicit(&missing, true, memory_order_relaxed);
+	}
+	t = (struct timespec){ .tv_sec = 1 };
+	return syscall(SYS_futex, word, FUTEX_WAIT, value, &t, NULL, 0);
+}
+
 int rk__link_sleep(struct rk__link *l, _Atomic uint32_t *word, uint32_t value)
 {
-	const struct timespec second = { .tv_sec = 1 };
 	int r;
 
-	if (syscall(SYS_futex, word, FUTEX_WAIT, value, &second, NULL, 0) == 0)
+	if (wait_on(word, value) >= 0)
 		return 0;
 	if (errno != EINTR && errno != ETIMEDOUT)
 		return 0;

@@ -22,6 +22,9 @@ enum {
 	RK_FDS_MAX = 1024,		/* of one proc */
 	RK_LOCKS_MAX = 1 << 17,
 	RK_GROUPS_MAX = 64,
+	RK_PIPES_MAX = 64,
+	RK_PIPE_SIZE = 1 << 16,
+	RK_PIPE_WHOLE = 4096,		/* PIPE_BUF: written at once or not */
 	RK_TASK_FDS = 2,
 	RK_TASK_NODES = 8,
 };
@@ -50,7 +53,8 @@ struct rk__ofd {
 	uint32_t flags;			/* O_ACCMODE, O_APPEND, O_DIRECTORY ... */
 	uint32_t next_free;
 	int64_t offset;			/* of a directory: the cookie */
-	uint64_t reserved;
+	uint32_t pipe;			/* of a fifo; 0: it is none */
+	uint32_t partner;		/* whoever opened its other end before */
 };
 
 struct rk__proc {
@@ -113,6 +117,18 @@ struct rk__task {
 	uint32_t vnode[RK_TASK_NODES];
 };
 
+/* What flows through a fifo that somebody has open. Who opened it by which end
+ * is counted and never counted down, so that an open that waits for the other
+ * end sees one that came and went. */
+struct rk__pipe {
+	uint32_t vnode;			/* 0: free */
+	uint32_t readers, writers;
+	uint32_t reader_count, writer_count;
+	uint32_t start, used;		/* in data, a ring */
+	uint32_t reserved;
+	uint8_t data[RK_PIPE_SIZE];
+};
+
 struct rk__mount_state {
 	/* Of each driver of the stack, the lowest first; NULL for those that
 	 * each server mounts anew. */
@@ -143,6 +159,7 @@ struct rk__core {
 	struct rk__vnode vnode[RK_VNODES_MAX];
 	struct rk__ofd ofd[RK_OFDS_MAX];
 	struct rk__lock lock[RK_LOCKS_MAX];
+	struct rk__pipe pipe[RK_PIPES_MAX];
 };
 _Static_assert(sizeof(struct rk__core) < RK_TABLES_SIZE, "core fits its region");
 

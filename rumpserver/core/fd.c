@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include "fd.h"
+#include "pipe.h"
 #include "serve.h"
 #include "vfs_int.h"
 
@@ -116,6 +117,8 @@ static void put(struct rk__ofd *o)
 	rk__lock_release(o->vnode, RK_LOCK_FLOCK, rk__ofd_owner(o));
 	/* Requests of other threads that wait with it find it closed. */
 	rk__wake_ofd(o->vnode, index_of(o));
+	if (o->pipe)
+		rk__pipe_close(o);
 	rk__vnode_put_open(o->vnode);
 	RK_NOTE(&rk__core->ofd_free);
 	o->vnode = 0;

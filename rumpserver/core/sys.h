@@ -105,4 +105,17 @@ static inline int64_t rk__call_stage(struct rk__call *c, int r)
 	return r < 0 ? r : 0;
 }
 
+/* --- sys_fifo.c ------------------------------------------------------------- */
+
+/* Has this request opened a fifo in an earlier stage? Then *ret is for
+ * rk__fifo_go_on, which is all that is left to do. */
+bool rk__fifo_goes_on(const struct rk__call *c, int64_t *ret);
+int64_t rk__fifo_go_on(struct rk__call *c, int64_t stage);
+/* fd was opened on a fifo. */
+int64_t rk__fifo_open(struct rk__call *c, int fd);
+int64_t rk__fifo_read(struct rk__call *c, const struct rk__ofd *o, void *buf,
+		      uint64_t count);
+int64_t rk__fifo_write(struct rk__call *c, const struct rk__ofd *o,
+		       const void *buf, uint64_t count);
+
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include "pipe.h"
 #include "sys.h"
 
 /* --- fcntl -------------------------------------------------------------------- */
@@ -52,6 +53,8 @@ int64_t rk__sys_fcntl(struct rk__call *c, struct op_fcntl *a)
 		return o->flags;
 	case F_SETFL:
 		return rk__sys_setfl(c, &set);
+	case F_GETPIPE_SZ:
+		return o->pipe ? RK_PIPE_SIZE : -EBADF;
 	default:
 		return o->flags & O_PATH ? -EBADF : -EINVAL;
 	}
@@ -87,9 +90,11 @@ static int64_t set_nonblock(struct rk__call *c, struct op_ioctl *a,
 static int64_t readable(struct rk__call *c, struct op_ioctl *a,
 			const struct rk__ofd *o, const struct rk_stat *st)
 {
-	int n = (int)((int64_t)st->size - o->offset);
+	int n = o->pipe ? (int)rk__pipe(o)->used :
+			  (int)((int64_t)st->size - o->offset);
 
-	return S_ISREG(st->mode) ? give(c, a, &n, sizeof n) : -ENOTTY;
+	return S_ISREG(st->mode) || o->pipe ? give(c, a, &n, sizeof n) :
+					      -ENOTTY;
 }
 
 static int64_t size_of(struct rk__call *c, struct op_ioctl *a,

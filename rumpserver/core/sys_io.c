@@ -48,6 +48,8 @@ static int64_t read_at(struct rk__call *c, int32_t fd, void *buf,
 	n = check_place(&p);
 	if (n < 0)
 		return n;
+	if (o->pipe)
+		return p.own ? rk__fifo_read(c, o, buf, count) : -ESPIPE;
 	if (p.own)
 		p.offset = o->offset;
 	if (!aligned(o, (uint64_t)p.offset, count))
@@ -104,10 +106,13 @@ static bool is_written(const struct rk__call *c)
 	       w->result > 0;
 }
 
+/* A signal does not end it: the bytes are written. */
 static int64_t wait_durable(struct rk__call *c, const struct rk__ofd *o)
 {
-	int64_t r = flush(c, rk__ofd_node(o).mount);
+	int64_t r;
 
+	c->cancelled = false;
+	r = flush(c, rk__ofd_node(o).mount);
 	return c->outcome == RK_DONE && r == 0 ? written(c)->result : r;
 }
 
@@ -159,6 +164,8 @@ static int64_t write_at(struct rk__call *c, int32_t fd, const void *buf,
 	n = check_place(&p);
 	if (n < 0)
 		return n;
+	if (o->pipe)
+		return p.own ? rk__fifo_write(c, o, buf, count) : -ESPIPE;
 	if (is_written(c))
 		return wait_durable(c, o);
 	append = ((o->flags & O_APPEND) || (p.rwf & RWF_APPEND)) &&
@@ -219,6 +226,8 @@ int64_t rk__sys_seek_data(struct rk__call *c, struct op_seek_data *a)
 
 	if (!o)
 		return -EBADF;
+	if (o->pipe)
+		return -ESPIPE;
 	if (a->whence != SEEK_DATA && a->whence != SEEK_HOLE)
 		return -EINVAL;
 	return seek_data(o, a->offset, a->whence == SEEK_HOLE);
@@ -266,6 +275,8 @@ int64_t rk__sys_lseek(struct rk__call *c, struct op_lseek *a)
 
 	if (!o)
 		return -EBADF;
+	if (o->pipe)
+		return -ESPIPE;
 	to = seek_to(o, a->offset, a->whence);
 	if (to >= 0)
 		rk__ofd_set_offset(o, to);
@@ -298,7 +309,7 @@ int64_t rk__sys_ftruncate(struct rk__call *c, struct op_ftruncate *a)
 
 	if (!o)
 		return -EBADF;
-	if (a->length < 0 || !rk__ofd_writes(o))
+	if (a->length < 0 || !rk__ofd_writes(o) || o->pipe)
 		return -EINVAL;
 	return set_size(c, rk__ofd_node(o), a->length);
 }
@@ -342,6 +353,8 @@ int64_t rk__sys_fallocate(struct rk__call *c, struct op_fallocate *a)
 		return -EBADF;
 	if (a->offset < 0 || a->length <= 0)
 		return -EINVAL;
+	if (o->pipe)
+		return -ESPIPE;
 	r = may_allocate(c, o, a);
 	if (r < 0)
 		return r;
@@ -361,7 +374,7 @@ int64_t rk__sys_copy_file_range(struct rk__call *c,
 	if (!in || !out || !rk__ofd_reads(in) || !rk__ofd_writes(out) ||
 	    (out->flags & O_APPEND))
 		return -EBADF;
-	if (a->flags || from < -1 || to < -1)
+	if (a->flags || from < -1 || to < -1 || in->pipe || out->pipe)
 		return -EINVAL;
 	from = from < 0 ? in->offset : from;
 	to = to < 0 ? out->offset : to;
@@ -443,7 +456,9 @@ static int64_t sync_file(struct rk__call *c, int32_t fd)
 {
 	const struct rk__ofd *o = rk__call_ofd(c, fd);
 
-	return o ? flush(c, rk__ofd_node(o).mount) : -EBADF;
+	if (!o)
+		return -EBADF;
+	return o->pipe ? -EINVAL : flush(c, rk__ofd_node(o).mount);
 }
 
 int64_t rk__sys_fsync(struct rk__call *c, struct op_fsync *a)

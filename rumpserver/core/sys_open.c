@@ -56,8 +56,10 @@ static int may_open(const struct rk__call *c, const struct rk__walked *w,
 		r = rk__may_own(&c->cred, &w->st);
 	if (r < 0)
 		return r;
-	/* Fifos, sockets and devices are names here: what is behind them
-	 * belongs to the kernel of whoever looks at them through a mount. */
+	if (S_ISFIFO(w->st.mode))
+		return 0;
+	/* Sockets and devices are names here: what is behind them belongs to
+	 * the kernel of whoever looks at them through a mount. */
 	if (!S_ISREG(w->st.mode) && !S_ISDIR(w->st.mode))
 		return -ENXIO;
 	r = mask & W_OK ? rk__writable(w->node.mount) : 0;
@@ -82,6 +84,8 @@ static int truncate_file(const struct rk__call *c, struct rk__walked *w)
 {
 	const struct rk_setattr set = {.valid = RK_SET_SIZE};
 
+	if (S_ISFIFO(w->st.mode))
+		return 0;
 	return rk__vfs_setattr(&c->cred, w->node, &set, &w->st);
 }
 
@@ -157,16 +161,21 @@ static int64_t open_node(struct rk__call *c, int fd, struct rk__node n,
 
 	if (S_ISDIR(st->mode))
 		keep |= O_DIRECTORY;
-	return rk__fd_open(c->proc, fd, n, keep);
+	fd = rk__fd_open(c->proc, fd, n, keep);
+	return fd < 0 || !S_ISFIFO(st->mode) || (flags & O_PATH) ? fd :
+	       rk__fifo_open(c, fd);
 }
 
 static int64_t do_open(struct rk__call *c, struct opening a)
 {
 	struct rk__walked w;
 	int fd, r = check_flags(&a.flags);
+	int64_t stage;
 
 	if (r < 0)
 		return r;
+	if (rk__fifo_goes_on(c, &stage))
+		return rk__fifo_go_on(c, stage);
 	fd = rk__fd_lowest(c->proc, 0);
 	if (fd < 0)
 		return fd;
@@ -268,7 +277,10 @@ int64_t rk__sys_open_by_handle_at(struct rk__call *c,
 	struct rk__walked w = {.found = true};
 	uint32_t flags = a->flags;
 	int fd, r = rk__call_start(c, a->mountfd, "", &start);
+	int64_t stage;
 
+	if (rk__fifo_goes_on(c, &stage))
+		return rk__fifo_go_on(c, stage);
 	if (r == 0 && c->cred.uid != 0)
 		r = -EPERM;
 	if (r == 0 && (flags & O_CREAT))

@@ -52,6 +52,7 @@ static int64_t run(uint32_t channel)
 
 #define CALL(channel, name, ...) ({					\
 	struct op_##name a_ = { __VA_ARGS__ };				\
+	handle.id++;							\
 	cr_assert_eq(rk_encode_##name(&req, in, sizeof in, &a_), 0);	\
 	run(channel);							\
 })

@@ -15,6 +15,7 @@
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "../harness/attach.h"
-#include "../harness/board.h"
+#include "all_ops.h"
 #include "rump/client.h"
 
 static struct rk_client *c;
@@ -53,64 +54,6 @@ static char dir[64];
 	}								\
 } while (0)
 #define OK(condition) IS(!!(condition), 1)
-
-/* --- the server dies in a call ----------------------------------------------- */
-
-static const struct {
-	uint32_t at;
-	const char *name;
-} points[] = {
-	{ RK_CRASH_request_taken, "before it" },
-	{ RK_CRASH_log_not_published, "within its commit" },
-	{ RK_CRASH_reply_not_posted, "after its commit" },
-};
-enum { POINTS = sizeof points / sizeof *points };
-
-static struct board board;
-static unsigned point = POINTS;		/* that is armed; POINTS: none */
-static bool hit[RK_OP_END][POINTS];
-
-static void before(unsigned op)
-{
-	used[op]++;
-	if (point < POINTS && !hit[op][point])
-		board_arm(&board, points[point].at, 0);
-}
-
-static void after(unsigned op)
-{
-	if (point < POINTS && !hit[op][point])
-		hit[op][point] = board_disarm(&board);
-}
-
-/* What changes nothing is not committed, and the answer of what makes durable
- * is in no commit. */
-static bool must_hit(const struct rk_op_info *op, unsigned p)
-{
-	if (points[p].at == RK_CRASH_request_taken)
-		return true;
-	if (op->flags & RK_OP_DURABLE)
-		return points[p].at == RK_CRASH_log_not_published;
-	return op->flags & RK_OP_MUTATES;
-}
-
-static void check_hits(void)
-{
-	unsigned n = 0;
-
-	for (unsigned op = 1; op < RK_OP_END; op++)
-		for (unsigned p = 0; p < POINTS; p++) {
-			n += hit[op][p];
-			if (hit[op][p] || !must_hit(rk_op_info(op), p))
-				continue;
-			printf("no server died in %s %s\n",
-			       rk_op_info(op)->name, points[p].name);
-			failures++;
-		}
-	printf("%u ops, the server died in %u calls\n", RK_OP_END - 1, n);
-}
-
-/* --- the calls ------------------------------------------------------------------ */
 
 /* Each byte once, however often the server that waits for the device ends. */
 static void durable(void)
@@ -257,6 +200,22 @@ static unsigned count_entries(int32_t fd)
 	return len < 0 ? 0 : n;
 }
 
+/* In the directory of a fifo. */
+static void waiting(void)
+{
+	int32_t fd = (int32_t)CALL(openat, RK_AT_FDCWD, "d/fifo", O_RDWR, 0);
+	struct rk_poll_fd in = { .fd = fd, .events = POLLIN }, out;
+	char byte;
+
+	IS(CALL(poll_fds, &in, sizeof in, &out, sizeof out, 0), 0);
+	IS(CALL(write, fd, "x", 1), 1);
+	IS(CALL(poll_fds, &in, sizeof in, &out, sizeof out, 1), 1);
+	IS(out.revents, POLLIN);
+	IS(CALL(read, fd, &byte, 1), 1);
+	IS(byte, 'x');
+	IS(CALL(close, fd), 0);
+}
+
 static void names(void)
 {
 	char buf[64];
@@ -284,6 +243,7 @@ static void names(void)
 	OK(strstr(buf, dir) != NULL);
 	IS(CALL(chdir, ".."), 0);
 	IS(CALL(unlinkat, RK_AT_FDCWD, "d", AT_REMOVEDIR), -ENOTEMPTY);
+	waiting();
 	IS(CALL(unlinkat, fd, "fifo", 0), 0);
 	IS(CALL(unlinkat, fd, "m", 0), 0);
 	IS(CALL(unlinkat, fd, "s", 0), 0);

@@ -67,7 +67,7 @@ Test(syscalls, open_flags)
 		{ "f/", O_RDONLY, -ENOTDIR },
 		{ "l", O_NOFOLLOW, -ELOOP },
 		{ "l", O_CREAT | O_EXCL, -EEXIST },
-		{ "fifo", O_RDONLY, -ENXIO },
+		{ "socket", O_RDONLY, -ENXIO },
 		{ "d", O_TMPFILE | O_RDWR, -EOPNOTSUPP },
 		{ "d", O_CREAT | O_DIRECTORY, -EINVAL },
 		{ "/etc", O_RDONLY, -EXDEV },
@@ -83,13 +83,13 @@ Test(syscalls, open_flags)
 	cr_assert_eq(CALL(0, close, 0), 0);
 	cr_assert_eq(CALL(0, mkdirat, AT, "d", 0777), 0);
 	cr_assert_eq(CALL(0, symlinkat, "f", AT, "l"), 0);
-	cr_assert_eq(CALL(0, mknodat, AT, "fifo", S_IFIFO | 0666), 0);
+	cr_assert_eq(CALL(0, mknodat, AT, "socket", S_IFSOCK | 0666), 0);
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		cr_expect_eq(OPEN(0, table[i].path, table[i].flags, 0666),
 			     table[i].error, "%s %o", table[i].path,
 			     table[i].flags);
 	cr_expect_eq(OPEN(0, "l", O_RDONLY), 0);
-	cr_expect_eq(OPEN(0, "fifo", O_PATH), 1);
+	cr_expect_eq(OPEN(0, "socket", O_PATH), 1);
 	cr_expect_eq(OPEN(0, "l", O_PATH | O_NOFOLLOW), 2);
 	cr_expect_eq(OPEN(0, "secret", O_PATH), 3);
 	cr_expect_eq(CALL(0, pread, 3, NULL, 10, 0), -EBADF);

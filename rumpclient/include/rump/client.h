@@ -21,9 +21,12 @@
  * a write beyond the latter raises SIGXFSZ and returns -EFBIG (a submitted one
  * raises nothing).
  *
- * Signals. A handler that runs while flock or setlkw waits, or an fsync, ends
- * it with -EINTR. No other call is interrupted, and none at all of a client
- * that uses the socket (RK_ATTACH_SOCKET) or that stands in a ring.
+ * Signals. A handler that runs while flock or setlkw waits, an fsync, or a fifo,
+ * ends the call with -EINTR, or lets it go on if it was installed with
+ * SA_RESTART (Linux 5.16; before that it always ends). No other call is
+ * interrupted, and none at all of a client that uses the socket
+ * (RK_ATTACH_SOCKET) or that stands in a ring. A write to a fifo that nobody
+ * reads raises SIGPIPE.
  */
 #ifndef RK_CLIENT_H
 #define RK_CLIENT_H
@@ -144,6 +147,20 @@ int64_t rk_send_to_host(struct rk_client *client, int host, int32_t fd,
 			int64_t *offset, uint64_t count);
 int64_t rk_receive_from_host(struct rk_client *client, int32_t fd,
 			     int64_t *offset, int host, uint64_t count);
+
+/*
+ * poll(2) on a mixture: descriptors of servers (`client` says which) and of the
+ * host (`client` NULL). timeout_ms -1: for ever. Waits without spinning, whoever
+ * becomes ready first. Returns how many are ready, 0 after the time is over,
+ * -EINTR after any signal (as poll(2), whatever SA_RESTART says). Regular files
+ * and directories are always ready, fifos when they are.
+ */
+struct rk_pollfd {
+	struct rk_client *client;
+	int32_t fd;
+	uint16_t events, revents;
+};
+int rk_poll(struct rk_pollfd *fds, unsigned n, int timeout_ms);
 
 /*
  * After setuid(2), setgroups(2) or setrlimit(2): tells the server what the
