@@ -185,6 +185,16 @@ static int mem_mount(const struct rk_host *host,
 	return 0;
 }
 
+/* Only what is large: to go through all the rest would make the last commit
+ * larger than a commit may be. */
+static int mem_unmount(void *fs)
+{
+	struct mem *m = fs;
+
+	rk__mem_pool_free(&m->pool);
+	return 0;
+}
+
 static int mem_statfs(void *fs, struct rk_statfs *ret)
 {
 	const struct mem *m = fs;
@@ -207,6 +217,7 @@ const struct rk_driver rk_driver = {
 	.name = "mem",
 	.help = help,
 	.mount = mem_mount,
+	.unmount = mem_unmount,
 	.lookup = rk__mem_lookup,
 	.getattr = rk__mem_getattr,
 	.setattr = rk__mem_setattr,

@@ -58,10 +58,12 @@ void *rk__mem_tree_next(const struct tree *t, uint64_t *key);
 struct pool {
 	char *fresh, *end;		/* never used yet */
 	struct stack *spare;
+	struct piece *pieces;
 };
 
 void *rk__mem_page_get(struct pool *p);		/* NULL: no memory */
 void rk__mem_page_put(struct pool *p, void *page);
+void rk__mem_pool_free(struct pool *p);
 
 /* --- names.c: from a name to an entry, within one directory --------------------- */
 

@@ -14,6 +14,10 @@ struct stack {
 };
 _Static_assert(sizeof(struct stack) == PAGE, "a stack's block is one page");
 
+struct piece {
+	struct piece *next;
+};
+
 static char *align(char *p)
 {
 	return (char *)(((uintptr_t)p + PAGE - 1) & ~(uintptr_t)(PAGE - 1));
@@ -21,15 +25,17 @@ static char *align(char *p)
 
 static void *take_fresh(struct pool *p)
 {
+	struct piece *piece;
 	void *page;
-	char *piece;
 
 	if (p->fresh == p->end) {
 		piece = malloc(PIECE);
 		if (!piece)
 			return NULL;
-		p->fresh = align(piece);
-		p->end = align(piece + PIECE - PAGE + 1);
+		piece->next = p->pieces;
+		p->pieces = piece;
+		p->fresh = align((char *)(piece + 1));
+		p->end = align((char *)piece + PIECE - PAGE + 1);
 	}
 	page = p->fresh;
 	p->fresh += PAGE;
@@ -46,6 +52,17 @@ void *rk__mem_page_get(struct pool *p)
 		return s->page[--s->n];
 	p->spare = s->below;
 	return s;
+}
+
+void rk__mem_pool_free(struct pool *p)
+{
+	struct piece *piece, *next;
+
+	for (piece = p->pieces; piece; piece = next) {
+		next = piece->next;
+		free(piece);
+	}
+	*p = (struct pool){ 0 };
 }
 
 void rk__mem_page_put(struct pool *p, void *page)
