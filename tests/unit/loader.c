@@ -154,6 +154,70 @@ Test(loader, loading_twice_changes_nothing)
 	cr_assert_eq(rk__loader_segments(s, RK_SEGMENTS_MAX), n);
 }
 
+/* The same driver, but each server mounts it anew. */
+static void compile_reopening(void)
+{
+	static char text[sizeof driver + 64];
+	char flags[128];
+
+	snprintf(text, sizeof text, "%s", driver);
+	strcpy(strstr(text, ".name ="), ".flags = RK_DRIVER_REOPEN, "
+	       ".name = \"plain\", .mount = m };\n");
+	snprintf(flags, sizeof flags, "-L. -lsmall -Wl,-rpath,%s", dir);
+	compile("rump-driver-plain.so", text, flags);
+}
+
+Test(loader, what_is_mounted_anew_stays_as_it_is)
+{
+	struct rk__segment s[RK_SEGMENTS_MAX];
+	void *got[16] = { 0 }, *fs = got;
+	const struct rk_driver *d;
+
+	compile("libsmall.so", library, "");
+	compile_reopening();
+	cr_assert_eq(rk__loader_load(dir, "plain", &d, error), 0, "%s", error);
+	cr_assert_eq(d->mount(NULL, NULL, &fs, NULL, NULL), 12);
+	for (int i = 0; i < 9; i++)
+		cr_assert((uint64_t)got[i] - RK_DRIVER_AT >= RK_DRIVER_SIZE,
+			  "allocation %d is in the arena", i);
+	cr_assert_eq(rk__loader_segments(s, RK_SEGMENTS_MAX), 0);
+}
+
+Test(loader, a_library_serves_one_kind_of_memory)
+{
+	const struct rk_driver *d;
+
+	compile("libsmall.so", library, "");
+	snprintf(error, sizeof error, "-L. -lsmall -Wl,-rpath,%s", dir);
+	compile("rump-driver-small.so", driver, error);
+	compile_reopening();
+	cr_assert_eq(rk__loader_load(dir, "small", &d, error), 0);
+	cr_assert_eq(rk__loader_load(dir, "plain", &d, error), -ELIBACC);
+	cr_assert(strstr(error, "'plain' shares a library"), "%s", error);
+}
+
+static void note(void *arg, const char *name, const struct rk_driver *d)
+{
+	cr_assert_str_eq(d->name, name);
+	strcat(arg, name);
+}
+
+Test(loader, lists_what_can_be_loaded)
+{
+	char names[64] = "";
+
+	compile("libsmall.so", library, "");
+	snprintf(error, sizeof error, "-L. -lsmall -Wl,-rpath,%s", dir);
+	compile("rump-driver-small.so", driver, error);
+	compile_reopening();
+	compile("rump-driver-empty.so", "int x;", "");
+	write_file("rump-driver-text.so", "this is text");
+	rk__loader_each(dir, note, names);
+	cr_assert_str_eq(names, "plainsmall");
+	rk__loader_each("/nowhere", note, names);
+	cr_assert_str_eq(names, "plainsmall");
+}
+
 Test(loader, what_is_no_driver)
 {
 	const struct rk_driver *d;
