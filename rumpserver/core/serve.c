@@ -364,7 +364,7 @@ static enum rk__outcome stages(struct rk__handle *h, uint64_t *changes)
 			leave_asleep(h, o);
 			return RK_SLEEPS;
 		}
-		/* A driver may only wait by leaving (RK_EWAIT in driver.h). */
+		/* A driver that waits here does so by leaving (rk_host.wait). */
 		if (o == RK_DONE && h->parked) {
 			if (h->result == -ERESTART)
 				o = RK_PARKED;

@@ -11,7 +11,8 @@
  * gives how often that was; a write rings it. It waits before it changes
  * anything, and so works in either execution model.
  *
- * "slow": a write takes its time, and gives way to others after each KiB.
+ * "slow": a write takes its time, and gives way to others after each KiB. A
+ * read from COUNT_AT gives how many KiB were written so, ever.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +20,8 @@
 #include <time.h>
 #include "driver.h"
 
-enum { PARTY = 4, NAMES_MAX = 16, WORDS = 200, SLOW_US = 50 };
+enum { PARTY = 4, NAMES_MAX = 16, WORDS = 200, SLOW_US = 50,
+	COUNT_AT = 1 << 20 };
 
 extern const struct rk_driver rk_ext4_driver;
 
@@ -33,6 +35,7 @@ static struct state {
 	uint64_t party[NAMES_MAX], log, bell, slow;	/* inodes */
 	uint64_t logged;			/* bytes of the log */
 	uint64_t rung;
+	uint64_t slowly;			/* KiB */
 	uint32_t there, round;
 } *state;
 
@@ -117,6 +120,7 @@ static int64_t write_slowly(void *fs, uint64_t ino, const uint8_t *buf,
 
 		if (r < 0)
 			return r;
+		state->slowly++;
 		nanosleep(&t, NULL);
 		host->yield(host->ctx);
 	}
@@ -162,6 +166,10 @@ static int64_t do_write(void *fs, uint64_t ino, const void *buf, size_t len,
 static int64_t do_read(void *fs, uint64_t ino, void *buf, size_t len,
 		       uint64_t off)
 {
+	if (ino == state->slow && off == COUNT_AT && len == 8) {
+		memcpy(buf, &state->slowly, len);
+		return (int64_t)len;
+	}
 	return ino == state->bell ? listen(buf, len, off) :
 	       rk_ext4_driver.read(fs, ino, buf, len, off);
 }

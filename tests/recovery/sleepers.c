@@ -22,7 +22,8 @@
 #include <unistd.h>
 #include <rump/client.h>
 
-enum { PARTY = 4, LISTENERS = 3, LONELY = 99, BELL_SIZE = 1 << 20 };
+enum { PARTY = 4, LISTENERS = 3, LONELY = 99, BELL_SIZE = 1 << 20,
+	SLOW_SIZE = 32 << 10, SLOW_COUNT_AT = 1 << 20 };
 
 struct line {
 	uint32_t who, which, what, round;
@@ -142,6 +143,41 @@ static void listener(uint32_t who, uint32_t first, uint32_t n)
 			     (unsigned long long)rung[0], i);
 		before = rung[0];
 	}
+}
+
+/* Each of these gives way many times. */
+static void slow_one(uint32_t unused, uint32_t first, uint32_t n)
+{
+	static char buf[SLOW_SIZE], back[SLOW_SIZE];
+	int fd;
+
+	(void)unused;
+	(void)first;
+	attach();
+	fd = open_file("slow", O_RDWR);
+	for (uint32_t i = 0; i < n; i++) {
+		for (uint32_t k = 0; k < SLOW_SIZE; k++)
+			buf[k] = (char)(k * 7 + i);
+		if (put(fd, buf, sizeof buf) != sizeof buf ||
+		    get(fd, back, sizeof back, 0) != sizeof back ||
+		    memcmp(buf, back, sizeof buf))
+			fail("the slow one's bytes are others");
+	}
+}
+
+/* Each KiB was written once, whatever became of those who wrote. */
+static void check_slow(uint32_t n)
+{
+	uint64_t written = 0;
+	int fd;
+
+	library = true;
+	attach();
+	fd = open_file("slow", O_RDONLY);
+	get(fd, &written, sizeof written, SLOW_COUNT_AT);
+	if (written != (uint64_t)n * (SLOW_SIZE >> 10))
+		fail("%llu KiB were written slowly",
+		     (unsigned long long)written);
 }
 
 static pid_t start(void (*run)(uint32_t, uint32_t, uint32_t), uint32_t who,
@@ -290,6 +326,8 @@ int main(int argc, char **argv)
 		snprintf(name, sizeof name, "party%u", i);
 		open_file(name, O_CREAT | O_RDWR);
 	}
+	open_file("slow", O_CREAT | O_RDWR);
+	start(slow_one, 0, rounds / 4);
 	for (uint32_t i = 0; i < LISTENERS; i++)
 		start(listener, i, rounds);
 	start(ringer, 0, rounds);
@@ -297,8 +335,9 @@ int main(int argc, char **argv)
 		lonely();
 	for (uint32_t i = 0; i < PARTY && !bell_only; i++)
 		start(guest, i, rounds);
-	end_all(LISTENERS + 1 + (bell_only ? 0 : PARTY));
+	end_all(LISTENERS + 2 + (bell_only ? 0 : PARTY));
 	if (!bell_only)
 		check_log(rounds);
+	check_slow(rounds / 4);
 	return 0;
 }

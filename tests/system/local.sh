@@ -25,6 +25,8 @@ dump "$img" /data "$WORK/dumped" && cmp "$WORK/data" "$WORK/dumped" ||
 mkdir "$WORK/dir" && echo hello >"$WORK/dir/file"
 tar -C "$WORK" -cf "$WORK/a.tar" dir
 [ "$("$cat" "archive:$WORK/a.tar" /dir/file)" = hello ] || fail "an archive"
+"$cat" "fault+ext4:$img,fault.rule=read:once:error=EIO" /data >/dev/null 2>&1 &&
+	fail "fault found nothing to do"
 refuses "no such file" 1 'nothing.*No such file' "$cat" "ext4:$img" /nothing
 refuses "no such image" 1 'no such image' "$cat" "ext4:$WORK/none" /x
 refuses "no such driver" 1 'unknown driver .foo' "$cat" "foo:$img" /x
