@@ -212,8 +212,8 @@ void rk__serve_request(struct rk_running *ret)
 {
 	static uint64_t runs;
 
-	*ret = (struct rk_running){ .run = ++runs, .id = runs,
-				    .commits = runs };
+	runs++;
+	*ret = (struct rk_running){ .run = runs, .id = runs, .commits = runs };
 }
 
 bool rk__was_committed(uint32_t slot, uint64_t id)

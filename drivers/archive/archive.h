@@ -71,7 +71,7 @@ struct chunk {
 	uint32_t object;
 	uint64_t number;
 	size_t len;
-	uint8_t bytes[];
+	uint8_t *bytes;			/* behind it */
 };
 
 /* One way through the archive: where it stands, and how it sees the file. */

@@ -71,6 +71,7 @@ static struct chunk *add_chunk(struct tree *t, uint32_t object, uint64_t number,
 	c->object = object;
 	c->number = number;
 	c->len = len;
+	c->bytes = (uint8_t *)(c + 1);
 	c->hash_next = *head;
 	*head = c;
 	make_newest(t, c);

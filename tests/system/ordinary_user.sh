@@ -55,3 +55,22 @@ if [ "$(id -u)" = 0 ]; then
 	refuses "an image of somebody else" 125 'permission' \
 		"${user[@]}" "$RUMP" run -m "/vol=ext4:$WORK/root.img" -- true
 fi
+
+# A directory of his: what he may do there he may do here, and no more.
+mkdir -p data/sub
+echo other >data/other
+chown -R "$uid:$uid" data
+chown 12345 data/other 2>/dev/null || true
+chmod 600 data/other
+as_user "$RUMP" run --kill-every 20ms -m "/vol=host:$WORK/home/data" -- sh -ec '
+	cd /vol
+	[ "$(id -u)" != 0 ] && ! cat other 2>/dev/null || exit 3
+	echo 1 >file; mv file sub/file; ln sub/file link; rm link
+	(umask 222; exec 5>readonly; for i in 1 2 3 4 5; do sleep 0.03; echo $i >&5; done)
+	[ "$(cat readonly)" = "$(seq 5)" ]
+	seq 1000 >gone; exec 6<gone; rm gone; sleep 0.1; [ "$(wc -l <&6)" = 1000 ]
+	! chown 12345 sub/file 2>/dev/null' 2>"$WORK/log" || {
+	cat "$WORK/log" >&2; fail "a directory of the host ($?)"; }
+[ "$(stat -c %u "$WORK/home/data/sub/file")" = "$uid" ] || fail "another's file"
+[ "$(ls -A "$WORK/home/data" | tr '\n' ' ')" = "other readonly sub " ] ||
+	fail "left in the directory: $(ls -A "$WORK/home/data")"
