@@ -109,6 +109,10 @@ enum rk_hello_kind {
 				 * (user, mount) that its mounts are in, if it
 				 * shares them; a program uses them until this
 				 * connection ends */
+	RK_HELLO_CONNECT,	/* over the connection of a channel, with one end of
+				 * a socketpair that is to be a connection as if it
+				 * had been accepted: for who may not reach the
+				 * socket any more, and for who changed its ids */
 };
 
 #define RK_HELLO_MAGIC 0x6c686b72u

@@ -116,19 +116,20 @@ static void own_link(struct rk_client *c, struct rk__link *l)
 
 static void attach_child(struct rk_client *c)
 {
-	struct rk__link *l, *next;
+	struct rk__link *l = c->links, *mine = NULL, *next;
 
-	for (l = c->links; l; l = next) {
+	/* It may need one of its parent's connections to come to its own. */
+	if (c->error == 0)
+		c->error = rk__link_open(c, RK_HELLO_FORK, rk__transport_of(c),
+					 &c->token, &mine);
+	for (; l; l = next) {
 		next = l->next_of_client;
 		rk__link_close(l);
 		free(l);
 	}
 	c->links = NULL;
-	if (c->error == 0)
-		c->error = rk__link_open(c, RK_HELLO_FORK,
-					 rk__transport_of(c), &c->token, &l);
-	if (c->error == 0)
-		own_link(c, l);
+	if (mine)
+		own_link(c, mine);
 }
 
 static void after_fork_child(void)

@@ -218,6 +218,8 @@ static int watch_process(struct rk__client *c)
 	return 0;
 }
 
+static void handed(uv_poll_t *poll, int error, int events);
+
 static int attach(struct rk__client *c, const struct rk_hello *h)
 {
 	struct rk__supervisor *s = c->sup;
@@ -242,6 +244,9 @@ static int attach(struct rk__client *c, const struct rk_hello *h)
 	if (e < 0)
 		return e;
 	c->attached = true;
+	if (m->transport == RK_TRANSPORT_CHANNEL)
+		uv_poll_start(&c->conn_poll, UV_READABLE | UV_DISCONNECT,
+			      handed);
 	rk__notifiers_start(s);
 	c->kind = h->kind;
 	s->control.channel[m->number] = c;
@@ -492,6 +497,25 @@ static int add(struct rk__supervisor *s, int conn)
 	s->control.clients = c;
 	s->control.n_clients++;
 	return 0;
+}
+
+/* A client's connection ended, or brings another one. */
+static void handed(uv_poll_t *poll, int error, int events)
+{
+	struct rk__client *c = poll->data;
+	struct rk_hello h;
+	int fd = -1;
+	ssize_t n = rk__message_receive(c->conn, &h, sizeof h, &fd, 1);
+
+	if (n == -EAGAIN || n == -EINTR)
+		return;
+	if (n == sizeof h && h.magic == RK_HELLO_MAGIC &&
+	    h.kind == RK_HELLO_CONNECT &&
+	    rk__socket_is_from(fd, c->attach.pid, c->attach.uid) &&
+	    fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && add(c->sup, fd) == 0)
+		return;
+	close_fd(&fd);
+	drop(c);
 }
 
 static void accept_some(uv_poll_t *poll, int error, int events)

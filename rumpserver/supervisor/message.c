@@ -85,3 +85,22 @@ ssize_t rk__message_receive(int fd, void *bytes, size_t size, int *fds,
 	}
 	return -EMSGSIZE;
 }
+
+static int option(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof value;
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) < 0 ? -1 : value;
+}
+
+bool rk__socket_is_from(int fd, uint32_t pid, uint32_t uid)
+{
+	struct ucred cred;
+	socklen_t len = sizeof cred;
+
+	return option(fd, SO_DOMAIN) == AF_UNIX &&
+	       option(fd, SO_TYPE) == SOCK_SEQPACKET &&
+	       getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
+	       ((uint32_t)cred.pid == pid || cred.uid == uid);
+}

@@ -5,7 +5,9 @@
 #ifndef RK_MESSAGE_H
 #define RK_MESSAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 enum { RK_MESSAGE_FDS = 2 };
@@ -22,5 +24,9 @@ int rk__message_send(int fd, const void *bytes, size_t size, const int *fds,
  */
 ssize_t rk__message_receive(int fd, void *bytes, size_t size, int *fds,
 			    unsigned max);
+
+/* Is it a SEQPACKET socket whose other end was made by this process, or by one
+ * of this user? */
+bool rk__socket_is_from(int fd, uint32_t pid, uint32_t uid);
 
 #endif

@@ -1,12 +1,13 @@
 /*
  * blocking.c - calls that wait: fifos between processes, poll on descriptors of
  * both kinds, signals with and without SA_RESTART, threads that end while they
- * wait.
+ * wait, processes whose credentials change.
  *
  *	system-blocking DIR, with $RUMP_SOCKET
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -278,6 +279,9 @@ static void *wait_and_die(void *arg)
 /* Its wait is no part of a circle any more, and it does not get the lock. */
 static void dying_thread(void)
 {
+	const struct itimerval never = { 0 }, often = {
+		.it_value.tv_usec = 20000, .it_interval.tv_usec = 20000,
+	};
 	struct rk_client *other;
 	struct rk_flock l;
 	int32_t mine = must_open(c, "file", O_RDWR), theirs;
@@ -292,25 +296,66 @@ static void dying_thread(void)
 	IS(rk_setlkw(other, theirs, F_WRLCK, 0, 1, SEEK_SET, 0), -EDEADLK);
 	pthread_cancel(t);
 	pthread_join(t, NULL);
-	/* The server hears of it a little later. */
+	/* The server hears of it a little later. Signals come again and again:
+	 * the first may come before the wait. */
+	handle(SIGALRM, 0);
+	setitimer(ITIMER_REAL, &often, NULL);
 	for (int i = 0; i < 100; i++) {
-		struct itimerval soon = { .it_value.tv_usec = 20000 };
-		int64_t r;
-
-		handle(SIGALRM, 0);
-		setitimer(ITIMER_REAL, &soon, NULL);
-		r = rk_setlkw(other, theirs, F_WRLCK, 0, 1, SEEK_SET, 0);
+		int64_t r = rk_setlkw(other, theirs, F_WRLCK, 0, 1, SEEK_SET, 0);
 		if (r == -EINTR)
 			break;
 		IS(r, -EDEADLK);
 		OK(i < 99);
 		nap(20);
 	}
+	setitimer(ITIMER_REAL, &never, NULL);
 	IS(rk_setlk(other, theirs, F_UNLCK, 1, 1, SEEK_SET, 0), 0);
 	IS(rk_getlk(other, theirs, &l, F_WRLCK, 1, 1, SEEK_SET, 0), 0);
 	IS(l.type, F_UNLCK);
 	rk_detach(other);
 	IS(rk_close(c, mine), 0);
+}
+
+/* --- credentials ------------------------------------------------------------------- */
+
+static void *open_in_thread(void *arg)
+{
+	(void)arg;
+	return (void *)(intptr_t)rk_openat(c, RK_AT_FDCWD, in_dir("secret"),
+					   O_RDONLY, 0);
+}
+
+static void another_user(void)
+{
+	int32_t fd = must_open(c, "secret", O_RDWR | O_CREAT);
+	pthread_t t;
+	pid_t pid;
+	void *r;
+
+	IS(rk_close(c, fd), 0);
+	if (geteuid() != 0)
+		return;
+	pid = fork();
+	if (pid == 0) {
+		IS(setgroups(0, NULL), 0);
+		IS(setresgid(65534, 65534, 65534), 0);
+		IS(setresuid(65534, 65534, 65534), 0);
+		IS(rk_refresh(c), 0);
+		IS(rk_openat(c, RK_AT_FDCWD, in_dir("secret"), O_RDONLY, 0),
+		   -EACCES);
+		IS(pthread_create(&t, NULL, open_in_thread, NULL), 0);
+		pthread_join(t, &r);
+		IS((intptr_t)r, -EACCES);
+		pid = fork();
+		if (pid == 0) {
+			IS((intptr_t)open_in_thread(NULL), -EACCES);
+			_exit(0);
+		}
+		join(pid);
+		_exit(0);
+	}
+	join(pid);
+	IS(rk_unlinkat(c, RK_AT_FDCWD, in_dir("secret"), 0), 0);
 }
 
 int main(int argc, char **argv)
@@ -325,6 +370,7 @@ int main(int argc, char **argv)
 	poll_both();
 	restarting();
 	dying_thread();
+	another_user();
 	IS(rk_unlinkat(c, RK_AT_FDCWD, in_dir("fifo"), 0), 0);
 	IS(rk_unlinkat(c, RK_AT_FDCWD, in_dir("file"), 0), 0);
 	IS(rk_unlinkat(c, RK_AT_FDCWD, dir, AT_REMOVEDIR), 0);
