@@ -272,8 +272,28 @@ static void *wait_and_die(void *arg)
 
 	rk_null(c);
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &old);
-	rk_setlkw(c, fd, F_WRLCK, 1, 1, SEEK_SET, 0);
+	/* Until it waits, and then for ever. */
+	for (;;) {
+		rk_setlkw(c, fd, F_WRLCK, 1, 1, SEEK_SET, 0);
+		nap(1);
+	}
 	return NULL;
+}
+
+/* Waits for the first byte, again and again: signals end each wait. */
+static void until(struct rk_client *client, int32_t fd, int64_t want,
+		  int64_t before)
+{
+	int64_t r;
+
+	for (int i = 0; i < 500; i++) {
+		r = rk_setlkw(client, fd, F_WRLCK, 0, 1, SEEK_SET, 0);
+		if (r == want)
+			return;
+		IS(r, before);
+		nap(5);
+	}
+	OK(false);
 }
 
 /* Its wait is no part of a circle any more, and it does not get the lock. */
@@ -291,23 +311,14 @@ static void dying_thread(void)
 	theirs = must_open(other, "file", O_RDWR);
 	IS(rk_setlk(c, mine, F_WRLCK, 0, 1, SEEK_SET, 0), 0);
 	IS(rk_setlk(other, theirs, F_WRLCK, 1, 1, SEEK_SET, 0), 0);
-	IS(pthread_create(&t, NULL, wait_and_die, &mine), 0);
-	nap(100);
-	IS(rk_setlkw(other, theirs, F_WRLCK, 0, 1, SEEK_SET, 0), -EDEADLK);
-	pthread_cancel(t);
-	pthread_join(t, NULL);
-	/* The server hears of it a little later. Signals come again and again:
-	 * the first may come before the wait. */
 	handle(SIGALRM, 0);
 	setitimer(ITIMER_REAL, &often, NULL);
-	for (int i = 0; i < 100; i++) {
-		int64_t r = rk_setlkw(other, theirs, F_WRLCK, 0, 1, SEEK_SET, 0);
-		if (r == -EINTR)
-			break;
-		IS(r, -EDEADLK);
-		OK(i < 99);
-		nap(20);
-	}
+	IS(pthread_create(&t, NULL, wait_and_die, &mine), 0);
+	/* Once it waits there is a circle, until the server hears of its end. */
+	until(other, theirs, -EDEADLK, -EINTR);
+	pthread_cancel(t);
+	pthread_join(t, NULL);
+	until(other, theirs, -EINTR, -EDEADLK);
 	setitimer(ITIMER_REAL, &never, NULL);
 	IS(rk_setlk(other, theirs, F_UNLCK, 1, 1, SEEK_SET, 0), 0);
 	IS(rk_getlk(other, theirs, &l, F_WRLCK, 1, 1, SEEK_SET, 0), 0);
