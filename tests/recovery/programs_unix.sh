@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../harness/lib.sh"
 need_fuse
 rounds=1
-[ "$LONG" = 0 ] || rounds=30
+[ "$LONG" = 0 ] || rounds=8
 busybox=$(command -v busybox || true)
 img=$WORK/disk.img
 image "$img" 256M -t ext4 -E "root_owner=$(id -u):$(id -g)"

@@ -30,6 +30,6 @@ for i in $(seq "$1"); do
 done
 END
 image "$img" 64M -t ext4 -E "$owner"
-under_kills "$img" 10ms bash "$WORK/rounds" $((LONG ? 300 : 15)) "$files"
-under_kills "$img" 20ms bash "$WORK/rounds" $((LONG ? 20 : 1)) "$ipc"
+under_kills "$img" 10ms bash "$WORK/rounds" $((LONG ? 100 : 15)) "$files"
+under_kills "$img" 20ms bash "$WORK/rounds" $((LONG ? 8 : 1)) "$ipc"
 say "under $KILLS kills"
