@@ -129,7 +129,23 @@ int rk__may_xattr(const struct rk__cred *c, const struct rk_stat *st,
 		return root || !change ? 0 : -EPERM;
 	if (has_prefix(name, "system.posix_acl_"))
 		return change ? rk__may_own(c, st) : 0;
-	return -EOPNOTSUPP;
+	if (has_prefix(name, "system."))
+		return -EOPNOTSUPP;
+	/* Nobody knows the name, but who may not has no right to hear that. */
+	return rk__vfs_access(c, st, change ? W_OK : R_OK) ?: -EOPNOTSUPP;
+}
+
+/* What fs.protected_hardlinks = 1 says, which is what distributions set: no
+ * links to what one could not have written, or to programs with set-id bits. */
+int rk__may_link(const struct rk__cred *c, const struct rk_stat *st)
+{
+	if (rk__may_own(c, st) == 0)
+		return 0;
+	if (!S_ISREG(st->mode) || (st->mode & S_ISUID) ||
+	    (st->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) ||
+	    rk__vfs_access(c, st, R_OK | W_OK) < 0)
+		return -EPERM;
+	return 0;
 }
 
 static uint32_t without_sgid(const struct rk__cred *c, const struct rk_stat *st)

@@ -349,13 +349,17 @@ int64_t rk__sys_fallocate(struct rk__call *c, struct op_fallocate *a)
 	const struct rk__ofd *o = rk__fd(c->proc, a->fd);
 	int r;
 
-	if (!o || !rk__ofd_writes(o))
+	if (!o || (o->flags & O_PATH))
 		return -EBADF;
 	if (a->offset < 0 || a->length <= 0)
 		return -EINVAL;
-	if (o->pipe)
-		return -ESPIPE;
-	r = may_allocate(c, o, a);
+	r = rk__fallocate_mode(a->mode);
+	if (r == 0 && !rk__ofd_writes(o))
+		r = -EBADF;
+	if (r == 0 && o->pipe)
+		r = -ESPIPE;
+	if (r == 0)
+		r = may_allocate(c, o, a);
 	if (r < 0)
 		return r;
 	return rk__call_stage(c, rk__vfs_fallocate(&c->cred, rk__ofd_node(o),
@@ -371,11 +375,15 @@ int64_t rk__sys_copy_file_range(struct rk__call *c,
 	struct rk__ofd *out = rk__fd(c->proc, a->fd_out);
 	int64_t from = a->off_in, to = a->off_out, n;
 
-	if (!in || !out || !rk__ofd_reads(in) || !rk__ofd_writes(out) ||
-	    (out->flags & O_APPEND))
+	if (!in || !out || ((in->flags | out->flags) & O_PATH))
 		return -EBADF;
 	if (a->flags || from < -1 || to < -1 || in->pipe || out->pipe)
 		return -EINVAL;
+	if ((in->flags | out->flags) & O_DIRECTORY)
+		return -EISDIR;
+	if (!rk__ofd_reads(in) || !rk__ofd_writes(out) ||
+	    (out->flags & O_APPEND))
+		return -EBADF;
 	from = from < 0 ? in->offset : from;
 	to = to < 0 ? out->offset : to;
 	/* Longer ones come in pieces: say what fits, and no more. */

@@ -90,15 +90,46 @@ int64_t rk__sys_unlinkat(struct rk__call *c, struct op_unlinkat *a)
 	return rk__vfs_unlink(&c->cred, w.dir, w.name, w.len, directory);
 }
 
+/* In the order in which Linux finds things out. */
+static int may_be_renamed(const struct rk__walked *from,
+			  const struct rk__walked *to, uint32_t flags)
+{
+	if (!from->found)
+		return -ENOENT;
+	if (to->found && (flags & RENAME_NOREPLACE))
+		return -EEXIST;
+	if (!to->found && (flags & RENAME_EXCHANGE))
+		return -ENOENT;
+	if ((flags & RENAME_EXCHANGE) && to->slash && !S_ISDIR(to->st.mode))
+		return -ENOTDIR;
+	if (!S_ISDIR(from->st.mode) &&
+	    (from->slash || (to->slash && !(flags & RENAME_EXCHANGE))))
+		return -ENOTDIR;
+	return 0;
+}
+
+static bool last_is_long(const char *path)
+{
+	const char *last = strrchr(path, '/');
+
+	return strlen(last ? last + 1 : path) > RK_NAME_LEN_MAX;
+}
+
 int64_t rk__sys_renameat2(struct rk__call *c, struct op_renameat2 *a)
 {
 	struct rk__walked from, to;
-	int r = rk__call_walk(c, a->olddirfd, a->oldpath, RK_WALK_PARENT,
-			      &from);
+	int r = rk__rename_flags(a->flags);
 
 	if (r == 0)
-		r = rk__call_walk(c, a->newdirfd, a->newpath, RK_WALK_PARENT,
-				  &to);
+		r = rk__call_walk(c, a->olddirfd, a->oldpath, RK_WALK_PARENT,
+				  &from);
+	if (r < 0)
+		return r;
+	r = rk__call_walk(c, a->newdirfd, a->newpath, RK_WALK_PARENT, &to);
+	/* The last name alone is looked at after the old one. */
+	if (r == -ENAMETOOLONG && from.last == RK_LAST_NAME && !from.found &&
+	    last_is_long(a->newpath))
+		return -ENOENT;
 	if (r < 0)
 		return r;
 	if (from.dir.mount != to.dir.mount)
@@ -107,17 +138,9 @@ int64_t rk__sys_renameat2(struct rk__call *c, struct op_renameat2 *a)
 		return -EBUSY;
 	if (to.last != RK_LAST_NAME)
 		return a->flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
-	if (!from.found)
-		return -ENOENT;
-	if (!S_ISDIR(from.st.mode)) {
-		if (from.slash)
-			return -ENOTDIR;
-		if (to.slash && !(a->flags & RENAME_EXCHANGE))
-			return -ENOTDIR;
-	}
-	if ((a->flags & RENAME_EXCHANGE) && to.found && to.slash &&
-	    !S_ISDIR(to.st.mode))
-		return -ENOTDIR;
+	r = may_be_renamed(&from, &to, a->flags);
+	if (r < 0)
+		return r;
 	return rk__vfs_rename(&c->cred, from.dir, from.name, from.len, to.dir,
 			      to.name, to.len, a->flags);
 }
@@ -145,6 +168,11 @@ int64_t rk__sys_linkat(struct rk__call *c, struct op_linkat *a)
 		return -EEXIST;
 	if (to.slash)
 		return -ENOENT;
+	r = rk__writable(to.dir.mount);
+	if (r == 0)
+		r = rk__may_link(&c->cred, &from.st);
+	if (r < 0)
+		return r;
 	return rk__vfs_link(&c->cred, from.node, to.dir, to.name, to.len,
 			    &to.st);
 }
@@ -160,7 +188,7 @@ int64_t rk__sys_readlinkat(struct rk__call *c, struct op_readlinkat *a)
 	if (r < 0)
 		return r;
 	if (!S_ISLNK(w.st.mode))
-		return -EINVAL;
+		return a->path[0] ? -EINVAL : -ENOENT;
 	r = rk__vfs_readlink(w.node, a->buf, a->size);
 	c->out_len = r < 0 ? 0 : (uint32_t)r;
 	return r;

@@ -10,7 +10,12 @@
 /* What fcntl(F_SETFL) may change, and what open keeps. */
 #define SETTABLE	(O_APPEND | O_NONBLOCK | O_NOATIME | O_DIRECT)
 #define KEPT		(O_ACCMODE | SETTABLE | O_SYNC | O_DSYNC | O_PATH | \
-	O_LARGEFILE)
+	O_NOFOLLOW)
+
+/* The kernel's, which F_GETFL shows; the C library has 0 for it. */
+#define LARGEFILE	0100000u
+/* O_DIRECTORY of an ofd says that it is one; this, that it was asked for. */
+#define ASKED_DIRECTORY	(1u << 31)
 
 int64_t rk__sys_null(struct rk__call *c, struct op_null *a)
 {
@@ -72,8 +77,6 @@ static int create_file(const struct rk__call *c, struct rk__walked *w,
 	const struct rk_new what = {.mode = S_IFREG | (mode & 07777)};
 	int r;
 
-	if (w->slash)
-		return -EISDIR;
 	r = rk__vfs_create(&c->cred, w->dir, w->name, w->len, &what, &w->st);
 	if (r == 0)
 		w->node = rk__node(w->dir.mount, w->st.ino);
@@ -142,12 +145,12 @@ static int find_or_create(const struct rk__call *c, struct rk__walked *w,
 	r = find(c, a, walk, w);
 	if (r < 0)
 		return r;
+	if ((flags & O_CREAT) && w->slash)
+		return -EISDIR;
 	if (!w->found)
 		return create_file(c, w, a->mode);
 	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		return -EEXIST;
-	if ((flags & O_CREAT) && w->slash)
-		return -EISDIR;
 	r = may_open(c, w, flags);
 	if (r == 0 && (flags & O_TRUNC))
 		r = truncate_file(c, w);
@@ -159,6 +162,10 @@ static int64_t open_node(struct rk__call *c, int fd, struct rk__node n,
 {
 	uint32_t keep = flags & (KEPT | O_CLOEXEC);
 
+	if (flags & O_DIRECTORY)
+		keep |= ASKED_DIRECTORY;
+	if (!(flags & O_PATH))
+		keep |= LARGEFILE;
 	if (S_ISDIR(st->mode))
 		keep |= O_DIRECTORY;
 	fd = rk__fd_open(c->proc, fd, n, keep);
@@ -345,7 +352,10 @@ int64_t rk__sys_getfl(struct rk__call *c, struct op_getfl *a)
 {
 	const struct rk__ofd *o = rk__fd(c->proc, a->fd);
 
-	return o ? (int64_t)o->flags : -EBADF;
+	if (!o)
+		return -EBADF;
+	return (o->flags & ~(ASKED_DIRECTORY | O_DIRECTORY)) |
+	       (o->flags & ASKED_DIRECTORY ? O_DIRECTORY : 0);
 }
 
 int64_t rk__sys_setfl(struct rk__call *c, struct op_setfl *a)

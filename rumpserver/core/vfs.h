@@ -52,6 +52,8 @@ int rk__vfs_link(const struct rk__cred *c, struct rk__node n,
 		 struct rk_stat *ret);
 int rk__vfs_unlink(const struct rk__cred *c, struct rk__node dir,
 		   const char *name, size_t len, bool directory);
+/* -EINVAL: no such combination. */
+int rk__rename_flags(uint32_t flags);
 int rk__vfs_rename(const struct rk__cred *c, struct rk__node dir,
 		   const char *name, size_t len, struct rk__node newdir,
 		   const char *newname, size_t newlen, uint32_t flags);
@@ -62,6 +64,8 @@ int64_t rk__vfs_read(struct rk__node n, void *buf, size_t len, uint64_t off);
 int64_t rk__vfs_write(const struct rk__cred *c, struct rk__node n,
 		      const void *buf, size_t len, uint64_t off, bool append,
 		      uint64_t *ret_off);
+/* -EOPNOTSUPP: no mode that Linux lets pass. */
+int rk__fallocate_mode(uint32_t mode);
 int rk__vfs_fallocate(const struct rk__cred *c, struct rk__node n,
 		      uint32_t mode, uint64_t off, uint64_t len);
 int rk__vfs_seek(struct rk__node n, uint64_t off, bool hole, uint64_t *ret);

@@ -57,6 +57,7 @@ bool rk__in_group(const struct rk__cred *c, uint32_t gid);
 int rk__may_remove(const struct rk__cred *c, const struct rk_stat *dir,
 		   const struct rk_stat *victim);
 /* -EPERM unless owner or root. */
+int rk__may_link(const struct rk__cred *c, const struct rk_stat *st);
 int rk__may_own(const struct rk__cred *c, const struct rk_stat *st);
 int rk__may_setattr(const struct rk__cred *c, const struct rk_stat *st,
 		    const struct rk_setattr *set);

@@ -1,6 +1,7 @@
 /*
  * vfs_io.c - the bytes of files and the entries of directories.
  */
+#include <linux/falloc.h>
 #include <string.h>
 #include <unistd.h>
 #include "task.h"
@@ -116,6 +117,26 @@ int64_t rk__vfs_write(const struct rk__cred *c, struct rk__node n,
 	return done;
 }
 
+int rk__fallocate_mode(uint32_t mode)
+{
+	const uint32_t known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE |
+		FALLOC_FL_ZERO_RANGE | FALLOC_FL_COLLAPSE_RANGE |
+		FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE;
+
+	const uint32_t what = mode & ~FALLOC_FL_KEEP_SIZE;
+	const bool keeps = mode & FALLOC_FL_KEEP_SIZE;
+
+	/* One at a time. */
+	if ((mode & ~known) || (what & (what - 1)))
+		return -EOPNOTSUPP;
+	if (what == FALLOC_FL_PUNCH_HOLE && !keeps)
+		return -EOPNOTSUPP;
+	if ((what == FALLOC_FL_COLLAPSE_RANGE ||
+	     what == FALLOC_FL_INSERT_RANGE) && keeps)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
 int rk__vfs_fallocate(const struct rk__cred *c, struct rk__node n,
 		      uint32_t mode, uint64_t off, uint64_t len)
 {
@@ -126,6 +147,9 @@ int rk__vfs_fallocate(const struct rk__cred *c, struct rk__node n,
 
 	if (off > INT64_MAX || len == 0 || len > INT64_MAX)
 		return -EINVAL;
+	r = rk__fallocate_mode(mode);
+	if (r < 0)
+		return r;
 	if (len > INT64_MAX - off)
 		return -EFBIG;
 	if (!d->fallocate)
@@ -157,8 +181,9 @@ int rk__vfs_seek(struct rk__node n, uint64_t off, bool hole, uint64_t *ret)
 	return 0;
 }
 
+/* Makes *len what there is to copy: only that must not overlap. */
 static int copy_check(struct rk__node from, uint64_t off_from,
-		      struct rk__node to, uint64_t off_to, uint64_t len)
+		      struct rk__node to, uint64_t off_to, uint64_t *len)
 {
 	struct rk_stat st;
 	int r;
@@ -167,16 +192,20 @@ static int copy_check(struct rk__node from, uint64_t off_from,
 		return -EXDEV;
 	if (off_from > INT64_MAX || off_to > INT64_MAX)
 		return -EINVAL;
-	if (len > INT64_MAX - off_from || len > INT64_MAX - off_to)
+	if (*len > INT64_MAX - off_from || *len > INT64_MAX - off_to)
 		return -EOVERFLOW;
-	if (rk__same_node(from, to) && off_from < off_to + len &&
-	    off_to < off_from + len)
-		return -EINVAL;
 	r = rk__vfs_getattr(from, &st);
 	if (r < 0)
 		return r;
 	if (!S_ISREG(st.mode))
 		return S_ISDIR(st.mode) ? -EISDIR : -EINVAL;
+	if (off_from >= st.size)
+		*len = 0;
+	else if (*len > st.size - off_from)
+		*len = st.size - off_from;
+	if (*len && rk__same_node(from, to) && off_from < off_to + *len &&
+	    off_to < off_from + *len)
+		return -EINVAL;
 	return 0;
 }
 
@@ -185,7 +214,7 @@ int64_t rk__vfs_copy(const struct rk__cred *c, struct rk__node from,
 		     uint64_t len)
 {
 	uint8_t *buf = rk__room(RK_ROOM_DATA);
-	int64_t n = copy_check(from, off_from, to, off_to, len);
+	int64_t n = copy_check(from, off_from, to, off_to, &len);
 
 	if (n < 0)
 		return n;

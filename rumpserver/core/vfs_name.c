@@ -352,6 +352,14 @@ int rk__vfs_unlink(const struct rk__cred *c, struct rk__node dir,
 
 /* --- rename ----------------------------------------------------------------- */
 
+int rk__rename_flags(uint32_t flags)
+{
+	if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) ||
+	    ((flags & RENAME_EXCHANGE) && flags != RENAME_EXCHANGE))
+		return -EINVAL;
+	return 0;
+}
+
 /* -EINVAL if `dir` is `top` or lies below it. */
 static int not_below(struct rk__node dir, uint64_t top)
 {
@@ -442,20 +450,20 @@ static int keeps_a_tree(const struct rename *m)
 		return 0;
 	if (S_ISDIR(m->from.mode))
 		r = not_below(m->newdir, m->from.ino);
-	if (r == 0 && (m->flags & RENAME_EXCHANGE) && S_ISDIR(m->to.mode))
+	if (r == 0 && m->replaces && S_ISDIR(m->to.mode))
 		r = not_below(m->dir, m->to.ino);
-	return r;
+	else
+		return r;
+	return r == -EINVAL && !(m->flags & RENAME_EXCHANGE) ? -ENOTEMPTY : r;
 }
 
 static int rename_check(const struct rename *m, const char *name, size_t len,
 			const char *newname, size_t newlen)
 {
-	int r;
+	int r = rk__rename_flags(m->flags);
 
-	if ((m->flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE |
-			  RENAME_WHITEOUT)) ||
-	    ((m->flags & RENAME_EXCHANGE) && m->flags != RENAME_EXCHANGE))
-		return -EINVAL;
+	if (r < 0)
+		return r;
 	if (m->dir.mount != m->newdir.mount)
 		return -EXDEV;
 	r = rk__name_check(name, len);
@@ -509,9 +517,9 @@ int rk__vfs_rename(const struct rk__cred *c, struct rk__node dir,
 		return r;
 	if (m.replaces && m.from.ino == m.to.ino)
 		return 0;
-	r = may_rename(&m);
+	r = keeps_a_tree(&m);
 	if (r == 0)
-		r = keeps_a_tree(&m);
+		r = may_rename(&m);
 	if (r < 0)
 		return r;
 	r = d->rename ? d->rename(rk__fs(dir.mount), dir.ino, name, len,
