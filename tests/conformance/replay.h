@@ -6,6 +6,23 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/*
+ * Built a second time, all of it goes through the library.
+ */
+#ifdef REPLAY_LIBRARY
+#include "door.h"
+bool door_lacks(const char *call);
+#ifndef DOOR_ITSELF
+#define openat2 door_openat2
+#endif
+#else
+#define openat2(...) syscall(SYS_openat2, __VA_ARGS__)
+#define door_lacks(call) false
+#define door_user(who) ((void)(who))
+#endif
 
 struct call {
 	const char *name;
@@ -32,6 +49,7 @@ long keep_descriptor(const char *arg, int fd);
 extern int at_fd;
 int go_home(void);
 void limit_file_size(long n);		/* -1: none */
+void limit_now(bool on);
 uint64_t hash(const void *p, long n);
 
 #endif

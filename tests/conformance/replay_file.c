@@ -57,10 +57,14 @@ static long c_link(char **a)
 
 static long c_link_fd(char **a)
 {
+#ifdef REPLAY_LIBRARY
+	return door_linkfd(descriptor(a[0]), a[1]);
+#else
 	char path[64];
 
 	snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor(a[0]));
 	return linkat(AT_FDCWD, path, AT_FDCWD, a[1], AT_SYMLINK_FOLLOW);
+#endif
 }
 
 static long c_symlink(char **a)
@@ -93,6 +97,9 @@ static long c_mknod(char **a)
 
 static long c_bind(char **a)
 {
+#ifdef REPLAY_LIBRARY
+	return door_bind(a[0]);
+#else
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	long r;
@@ -104,6 +111,7 @@ static long c_bind(char **a)
 	close(fd);
 	errno = error;
 	return r;
+#endif
 }
 
 static long c_access(char **a)

@@ -61,8 +61,8 @@ static long c_openat2(char **a)		/* FD PATH FLAGS MODE RESOLVE */
 		.resolve = (uint64_t)number(a[4]),
 	};
 
-	return keep_descriptor(a[0], (int)syscall(SYS_openat2, at_fd, a[1],
-						  &how, sizeof how));
+	return keep_descriptor(a[0], (int)openat2(at_fd, a[1], &how,
+						  sizeof how));
 }
 
 static long c_links(char **a)		/* FILE PREFIX COUNT */
@@ -188,13 +188,32 @@ static long c_nread(char **a)
 	return r;
 }
 
+/* The limit is in force only while a call is done: what replay prints goes to
+ * a file too. */
+static long file_size = -1;
+
 void limit_file_size(long n)
 {
+	file_size = n;
+}
+
+void limit_now(bool on)
+{
+	long n = on ? file_size : -1;
+	static long last = -1;
+
+	if (n == last)
+		return;
+	last = n;
+#ifdef REPLAY_LIBRARY
+	door_limit((uint64_t)n);
+#else
 	struct rlimit l;
 
 	getrlimit(RLIMIT_FSIZE, &l);
 	l.rlim_cur = n < 0 ? l.rlim_max : (rlim_t)n;
 	setrlimit(RLIMIT_FSIZE, &l);
+#endif
 }
 
 static long c_fsize(char **a)
@@ -333,8 +352,9 @@ static long c_appenders(char **a)	/* FILE PROCESSES RECORDS */
 {
 	long procs = number(a[1]), n = number(a[2]), total = 0, bad = 0;
 	long next[32] = { 0 }, who, i;
+	char record[RECORD] = "";
 	pid_t pid[32];
-	FILE *f;
+	int fd;
 
 	fflush(stdout);
 	for (int p = 0; p < procs && p < 32; p++) {
@@ -344,13 +364,13 @@ static long c_appenders(char **a)	/* FILE PROCESSES RECORDS */
 	}
 	for (int p = 0; p < procs && p < 32; p++)
 		bad += wait_for(pid[p]) != 0;
-	f = fopen(a[0], "r");
-	while (f && fscanf(f, "%ld %ld", &who, &i) == 2) {
+	fd = open(a[0], O_RDONLY);
+	while (read(fd, record, RECORD - 1) == RECORD - 1) {
 		total++;
-		bad += who < 0 || who >= procs || next[who]++ != i;
+		bad += sscanf(record, "%ld %ld", &who, &i) != 2 || who < 0 ||
+		       who >= procs || next[who]++ != i;
 	}
-	if (f)
-		fclose(f);
+	close(fd);
 	tell(" bad %ld", bad);
 	return total;
 }

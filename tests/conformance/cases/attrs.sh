@@ -8,6 +8,7 @@ statx d
 symlink f l
 statx l
 statfs .
+room .
 END
 echo "case xattr"
 cat <<'END'

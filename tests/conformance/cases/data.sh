@@ -167,6 +167,10 @@ sum f
 copy 1 0 2 16T 10
 open 3 . O_RDONLY|O_DIRECTORY
 copy 3 0 2 0 10
+case copy-negative
+open 1 f O_CREAT|O_RDWR 0644
+open 2 g O_CREAT|O_RDWR 0644
+write 1 100 a
 copy 1 -1 2 0 10
 case locks
 open 1 f O_CREAT|O_RDWR 0644

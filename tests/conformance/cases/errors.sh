@@ -92,7 +92,7 @@ for i in 1 30 38 39 40 41 42 45; do
 done
 # A target that is long, has slashes, is empty.
 echo "case targets"
-for t in '""' "{t*4095}" "{t*4096}" "{t/*2000}" /none/none /none// . "d/.." "d/" "{t*255}" \
+for t in '""' "{t*4095}" "{t*4096}" "{t/*2000}" . "d/.." "d/" "{t*255}" \
 	"{t*256}" "{./*2047}x"; do
 	echo "symlink $t s"
 	echo "lstat s"
@@ -101,6 +101,15 @@ for t in '""' "{t*4095}" "{t*4096}" "{t/*2000}" /none/none /none// . "d/.." "d/"
 	echo "open 1 s O_RDONLY|O_NOFOLLOW"
 	echo "unlink s"
 done
+echo "case targets-outside"
+for t in /none /none/none//; do
+	echo "symlink $t s"
+	echo "lstat s"
+	echo "stat s"
+	echo "readlink s"
+	echo "unlink s"
+done
+echo "case targets-again"
 echo "mkdir d 0755"
 echo "symlink d/ sd"
 echo "stat sd"

@@ -1,4 +1,6 @@
 # open: each combination of flags on each kind of thing, by root and by others.
+more=
+if [ "${LONG:-0}" = 1 ]; then more="|O_APPEND |O_NOATIME"; fi
 for what in none file dir lfile ldir dangling fifo sock null; do
 	for acc in O_RDONLY O_WRONLY O_RDWR O_ACCMODE; do
 		echo "case $what-$acc"
@@ -6,7 +8,7 @@ for what in none file dir lfile ldir dangling fifo sock null; do
 		for flags in $(
 			for a in "" "|O_CREAT"; do for b in "" "|O_EXCL"; do
 			for c in "" "|O_TRUNC"; do for d in "" "|O_DIRECTORY"; do
-			for e in "" "|O_NOFOLLOW"; do for f in "" "|O_PATH" "|O_APPEND" "|O_NOATIME"; do
+			for e in "" "|O_NOFOLLOW"; do for f in "" "|O_PATH" $more; do
 				echo "$acc|O_NONBLOCK$a$b$c$d$e$f"
 			done; done; done; done; done; done); do
 			case $what in

@@ -1,7 +1,7 @@
 # Calls at random over few names, so that they meet. SEED and COUNT choose. No
 # supplementary groups: a FUSE server is not told of them, so that it takes a
 # set-gid bit away where a member of the group might have left it.
-awk -v seed="${SEED:-1}" -v count="${COUNT:-3000}" '
+awk -v alone="${ALONE:-0}" -v seed="${SEED:-1}" -v count="${COUNT:-3000}" '
 function r(n) { return int(rand() * n) }
 function pick(list,	a, n) { n = split(list, a, " "); return a[r(n) + 1] }
 function name(	s) {
@@ -11,6 +11,8 @@ function name(	s) {
 	return s
 }
 function who() {
+	if (alone)
+		return ""
 	return rand() < 0.6 ? "" : pick("@1000 @1001 @1002:1000 @1001:5") " "
 }
 function size() { return pick("0 1 100 4095 4096 4097 8192 20000 65536 100000") }
@@ -32,7 +34,7 @@ BEGIN {
 		else if (k == 8) print w "unlink", n
 		else if (k == 9) print w "link", n, name()
 		else if (k == 10) print w "symlink", name(), n
-		else if (k < 13) print w "rename", n, name(), pick("0 0 0 RENAME_NOREPLACE RENAME_EXCHANGE RENAME_WHITEOUT")
+		else if (k < 13) print w "rename", n, name(), pick("0 0 0 RENAME_NOREPLACE RENAME_EXCHANGE" (alone ? "" : " RENAME_WHITEOUT"))
 		else if (k == 13) print w "chmod", n, mode()
 		else if (k == 14) print w "chown", n, pick("-1 1000 1001"), pick("-1 1000 5")
 		else if (k == 15) print w "write", fd, size(), pick("x y z")
@@ -52,7 +54,7 @@ BEGIN {
 		else if (k == 28) print w "linkfd", fd, n
 		else if (k == 29) print w "lseek", fd, size(), "SEEK_SET"
 		else if (k == 30) print "umask", pick("0 022 077")
-		else print w "mknod", n, pick("S_IFIFO S_IFREG") "|" mode()
+		else print w "mknod", n, pick(alone ? "S_IFREG S_IFSOCK" : "S_IFIFO S_IFREG") "|" mode()
 		print "lstat", n
 		if (i % 10 == 0) print "ls", name()
 		if (i % 7 == 0) print "fstat", r(6)
@@ -60,6 +62,6 @@ BEGIN {
 			print "sum", name()
 			print "ls ."
 		}
-		if (i % 500 == 499) print "case again"
+		if (i % 500 == 499) print "case random-" seed "-" i
 	}
 }'
