@@ -44,7 +44,7 @@ bool door_lacks(const char *call)
 	static const char *const lacks[] = {
 		"exec", "connect", "mmap", "touch", "private", "mread",
 		"mwrite", "watch", "events", "splice", "sendfile", "advise",
-		"lease", "meet", "nofile",
+		"lease", "nofile",
 	};
 
 	for (unsigned i = 0; i < sizeof lacks / sizeof lacks[0]; i++)
