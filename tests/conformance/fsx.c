@@ -1,7 +1,8 @@
 /*
  * fsx.c - fsx FILE SEED COUNT: operations at random on one file, each compared
- * with what a copy in memory says that it must be. Two descriptors and a
- * mapping look at the same file; now and then all are opened anew.
+ * with what a copy in memory says that it must be. Two descriptors, one that
+ * appends, one past the page cache and a mapping look at the same file; now and
+ * then all are opened anew.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -84,10 +85,73 @@ static void do_map(long off, long len, bool change)
 	if (change) {
 		memset(model + off, rand(), (size_t)len);
 		memcpy(p + off - from, model + off, (size_t)len);
+		if (rand() % 2 && msync(p, (size_t)(off - from + len),
+					rand() % 2 ? MS_SYNC : MS_ASYNC) < 0)
+			fail("msync", off, len);
 	} else {
 		compare(p + off - from, "map", off, len);
 	}
 	munmap(p, (size_t)(off - from + len));
+}
+
+/* Behind the end of the file, in its last page, a mapping sees zeros. */
+static void do_map_end(void)
+{
+	long from = size & ~4095l;
+	unsigned char *p;
+
+	if (size == 0 || size % 4096 == 0)
+		return;
+	p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd[1], from);
+	if (p == MAP_FAILED)
+		fail("mmap", from, 4096);
+	for (long i = size % 4096; i < 4096; i++) {
+		if (p[i]) {
+			errno = EILSEQ;
+			fail("bytes behind the end", from + i, 1);
+		}
+	}
+	munmap(p, 4096);
+}
+
+static void do_append(long len)
+{
+	int a = open(path, O_WRONLY | O_APPEND);
+
+	if (size + len > ROOM)
+		len = ROOM - size;
+	memset(model + size, rand(), (size_t)len);
+	/* The offset that is asked for is not the one that counts. */
+	if (a < 0 || pwrite(a, model + size, (size_t)len, rand() % ROOM) != len)
+		fail("append", size, len);
+	size += len;
+	close(a);
+}
+
+static void do_direct(long off, long len)
+{
+	static unsigned char aligned[32768] __attribute__((aligned(4096)));
+	int d = open(path, O_RDWR | O_DIRECT);
+	long want;
+
+	off &= ~4095l;
+	len = ((len + 4095) & ~4095l) % 32768;
+	if (d < 0)
+		fail("open O_DIRECT", off, len);
+	if (off + len <= ROOM && rand() % 2) {
+		memset(aligned, rand(), (size_t)len);
+		memcpy(model + off, aligned, (size_t)len);
+		if (pwrite(d, aligned, (size_t)len, off) != len)
+			fail("direct write", off, len);
+		if (len)
+			grow(off + len);
+	} else {
+		want = off >= size ? 0 : len < size - off ? len : size - off;
+		if (pread(d, aligned, (size_t)len, off) != want)
+			fail("direct read", off, len);
+		compare(aligned, "direct read", off, want);
+	}
+	close(d);
 }
 
 static void do_truncate(long to)
@@ -137,7 +201,7 @@ static void do_step(void)
 		off &= ~4095l;
 	if (off + len > ROOM)
 		len = ROOM - off;
-	switch (rand() % 12) {
+	switch (rand() % 15) {
 	case 0: case 1: case 2:
 		do_read(off, len);
 		break;
@@ -158,6 +222,15 @@ static void do_step(void)
 		break;
 	case 10:
 		do_copy(off, len);
+		break;
+	case 12:
+		do_append(len);
+		break;
+	case 13:
+		do_direct(off, len);
+		break;
+	case 14:
+		do_map_end();
 		break;
 	case 11:
 		if (fsync(fd[0]) < 0)
