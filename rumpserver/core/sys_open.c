@@ -62,7 +62,7 @@ static int may_open(const struct rk__call *c, const struct rk__walked *w,
 	if (r < 0)
 		return r;
 	if (S_ISFIFO(w->st.mode))
-		return 0;
+		return (flags & O_ACCMODE) == O_ACCMODE ? -EINVAL : 0;
 	/* Sockets and devices are names here: what is behind them belongs to
 	 * the kernel of whoever looks at them through a mount. */
 	if (!S_ISREG(w->st.mode) && !S_ISDIR(w->st.mode))
