@@ -30,7 +30,7 @@ killed()
 alike()
 {
 	sed -E '/99999999999|15032385535/d
-		/^statfs|^setxattr f user.huge|FS_ENCRYPT_FL/d'
+		/^room|^statfs|^setxattr f user.huge|FS_ENCRYPT_FL/d'
 }
 no_extents() { sed -E 's/\|FS_EXTENT_FL//; s/FS_EXTENT_FL/0/' "$1"; }
 # all KIND: what came of every script, in one
