@@ -36,6 +36,7 @@ enum {
 	RK_FUSE_RESERVE = 64,
 	RK_FUSE_OUT_SMALL = 288,	/* the longest answer of fixed size */
 	RK_FUSE_BUFFERS = 8,		/* large answers of one commit */
+	RK_FUSE_LISTERS = 512,
 	RK_FUSE_FORGETS = 16,		/* that may wait for company */
 	RK_FUSE_BUCKETS = 4096,
 };
@@ -49,6 +50,9 @@ struct rk__fuse_inbox {
 	 * 0: none was. A successor gives it again, and does not run the request
 	 * again: it may have been answered long before others that stand here. */
 	_Atomic uint32_t answered[RK_FUSE_SLOTS];
+	/* Handles of open directories whose names the kernel may cache as it
+	 * reads them, by a hash of the directory. */
+	_Atomic uint64_t lister[RK_FUSE_LISTERS];
 };
 
 /* A big slot is a page, at whose end the header of a write lies, and then

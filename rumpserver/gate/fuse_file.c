@@ -38,14 +38,39 @@ int rk__fuse_open(struct rk__fuse_call *c)
 	return sizeof *out;
 }
 
+static _Atomic uint64_t *lister_of(const struct rk__fuse_call *c)
+{
+	uint64_t hash = c->in->nodeid * 0x9e3779b97f4a7c15ull;
+
+	return &c->slot->fuse->inbox->lister[hash >> 55];
+}
+_Static_assert(RK_FUSE_LISTERS == 1 << 9, "lister_of takes 9 bits");
+
+/*
+ * One open directory at a time may have its names cached. The kernel compares
+ * the cache with the directory only where a listing begins: one that begins
+ * while another fills the cache would go on in what that one read, and miss
+ * names that were made in between.
+ */
+static bool may_cache_names(const struct rk__fuse_call *c, uint64_t fh)
+{
+	uint64_t who = 0;
+
+	if (rk__core->proc_brk || !rk__fuse_keep(c))
+		return false;
+	return atomic_compare_exchange_strong(lister_of(c), &who, fh) ||
+	       who == fh;
+}
+
 int rk__fuse_opendir(struct rk__fuse_call *c)
 {
 	struct fuse_open_out *out = c->out;
+	uint64_t fh = rk__fuse_new_fh(c);
 
 	*out = (struct fuse_open_out){
-		.fh = rk__fuse_new_fh(c),
-		.open_flags = rk__core->proc_brk || !rk__fuse_keep(c) ? 0 :
-			FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE,
+		.fh = fh,
+		.open_flags = may_cache_names(c, fh) ?
+			FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE : 0,
 	};
 	return sizeof *out;
 }
@@ -60,7 +85,9 @@ static void unlock_all(const struct rk__fuse_call *c, enum rk__lock_kind kind,
 int rk__fuse_close(struct rk__fuse_call *c)
 {
 	const struct fuse_release_in *in = c->arg;
+	uint64_t who = in->fh;
 
+	atomic_compare_exchange_strong(lister_of(c), &who, 0);
 	if (in->release_flags & FUSE_RELEASE_FLOCK_UNLOCK)
 		unlock_all(c, RK_LOCK_FLOCK, in->lock_owner);
 	/* The kernel does not give back what belonged to the open file (OFD);

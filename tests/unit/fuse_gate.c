@@ -379,3 +379,34 @@ Test(fuse, ioctl_hands_over_what_the_caller_has_room_for)
 			       &answer), 0);
 	cr_expect_lt(fake_ioctl.room, RK_FUSE_OUT_SMALL + 1u);
 }
+
+static struct fuse_open_out open_directory(void)
+{
+	struct fuse_open_in in = { 0 };
+
+	cr_assert_eq(fake_call(FUSE_OPENDIR, FUSE_ROOT_ID, &in, sizeof in, NULL,
+			       0, &answer), 0);
+	return *(struct fuse_open_out *)answer.data;
+}
+
+static void close_directory(struct fuse_open_out o)
+{
+	struct fuse_release_in in = { .fh = o.fh };
+
+	cr_assert_eq(fake_call(FUSE_RELEASEDIR, FUSE_ROOT_ID, &in, sizeof in,
+			       NULL, 0, &answer), 0);
+}
+
+Test(fuse, one_at_a_time_has_its_names_cached)
+{
+	struct fuse_open_out a = open_directory(), b = open_directory(), c;
+
+	cr_assert(a.open_flags & FOPEN_CACHE_DIR);
+	cr_assert_not(b.open_flags & FOPEN_CACHE_DIR);
+	close_directory(b);
+	c = open_directory();
+	cr_assert_not(c.open_flags & FOPEN_CACHE_DIR);
+	close_directory(a);
+	cr_assert(open_directory().open_flags & FOPEN_CACHE_DIR);
+	close_directory(c);
+}
