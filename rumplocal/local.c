@@ -39,7 +39,7 @@ static struct {
 	struct rk__image image[RK_MOUNTS_MAX];
 	struct rk__handle *parked;
 	uint64_t last_id;
-	uint32_t free[RK_TASKS_MAX], n_free;
+	uint32_t free[RK_SLOTS_PER_CHANNEL], n_free;
 	jmp_buf *again;			/* of the call that runs */
 } local = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -158,7 +158,8 @@ void rk__process_start(bool on)
 {
 	rk__tasks = &tasks;
 	local.n_free = 0;
-	for (uint32_t i = RK_TASKS_MAX; i-- > 0;)
+	/* as many as a channel has slots */
+	for (uint32_t i = RK_SLOTS_PER_CHANNEL; i-- > 0;)
 		local.free[local.n_free++] = i;
 }
 
@@ -274,9 +275,7 @@ static int64_t call(void *ctx, const struct rk_request *req, const void *in,
 		    void *out, uint32_t *ret_out_len)
 {
 	static const struct rk__gate_ops gate = { .name = "local" };
-	struct rk__handle h = {
-		.gate = &gate, .slot = RK_SLOT_CHANNEL(CHANNEL, 0),
-	};
+	struct rk__handle h = { .gate = &gate };
 	struct rk__work *w;
 
 	pthread_mutex_lock(&local.lock);
@@ -284,6 +283,8 @@ static int64_t call(void *ctx, const struct rk_request *req, const void *in,
 		pthread_cond_wait(&local.woken, &local.lock);
 	w = rk__work_of(local.free[--local.n_free]);
 	w->index = local.free[local.n_free];
+	/* What an op keeps from stage to stage is found by its slot. */
+	h.slot = RK_SLOT_CHANNEL(CHANNEL, w->index);
 	h.id = ++local.last_id;
 	run(&h, w, req, in, out);
 	end_of_call(w);

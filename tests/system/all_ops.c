@@ -410,13 +410,15 @@ static void controls(void)
 {
 	int32_t fd = (int32_t)CALL(openat, RK_AT_FDCWD, "c", O_RDWR | O_CREAT,
 				   0600), high;
-	struct {
-		struct fiemap head;
-		struct fiemap_extent extent[4];
-	} map = { .head = { .fm_length = UINT64_MAX, .fm_extent_count = 4 } };
+	_Alignas(struct fiemap) uint8_t room[sizeof(struct fiemap) +
+					     4 * sizeof(struct fiemap_extent)];
+	struct fiemap *map = (void *)room;
 	int n = 0, flags = 0;
 	char block[4096] = "x";
 
+	*map = (struct fiemap){
+		.fm_length = UINT64_MAX, .fm_extent_count = 4,
+	};
 	IS(CALL(write, fd, block, sizeof block), sizeof block);
 	IS(CALL(pwrite, fd, block, sizeof block, 1 << 20), sizeof block);
 	IS(CALL(lseek, fd, 96, SEEK_SET), 96);
@@ -427,13 +429,13 @@ static void controls(void)
 	IS(CALL(ioctl, fd, FS_IOC_SETFLAGS, &flags, sizeof flags, NULL, 0), 0);
 	IS(CALL(ioctl, fd, FS_IOC_GETFLAGS, NULL, 0, &n, sizeof n), 0);
 	OK(n & FS_NODUMP_FL);
-	IS(CALL(ioctl, fd, FS_IOC_FIEMAP, &map.head, sizeof map.head, &map,
-		sizeof map), 0);
-	IS(map.head.fm_mapped_extents, 2);
-	IS(map.extent[1].fe_logical, 1 << 20);
-	OK(map.extent[0].fe_physical && !(map.extent[0].fe_flags &
-					  FIEMAP_EXTENT_LAST));
-	OK(map.extent[1].fe_flags & FIEMAP_EXTENT_LAST);
+	IS(CALL(ioctl, fd, FS_IOC_FIEMAP, map, sizeof *map, map,
+		sizeof room), 0);
+	IS(map->fm_mapped_extents, 2);
+	IS(map->fm_extents[1].fe_logical, 1 << 20);
+	OK(map->fm_extents[0].fe_physical &&
+	   !(map->fm_extents[0].fe_flags & FIEMAP_EXTENT_LAST));
+	OK(map->fm_extents[1].fe_flags & FIEMAP_EXTENT_LAST);
 	IS(CALL(ioctl, fd, 1, NULL, 0, NULL, 0), -ENOTTY);
 	high = (int32_t)CALL(fcntl, fd, F_DUPFD_CLOEXEC, 100);
 	IS(high, 100);
