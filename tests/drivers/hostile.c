@@ -219,5 +219,6 @@ __attribute__((constructor)) static void fill(void)
 {
 	rk_driver = rk_ext4_driver;
 	rk_driver.name = "hostile";
+	rk_driver.help = "for tests: ext4 that tries to get out of its server";
 	rk_driver.lookup = lookup;
 }

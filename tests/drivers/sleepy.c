@@ -210,6 +210,7 @@ __attribute__((constructor)) static void fill(void)
 {
 	rk_driver = rk_ext4_driver;
 	rk_driver.name = "sleepy";
+	rk_driver.help = "for tests: ext4 whose ops wait in the middle";
 	rk_driver.mount = mount;
 	rk_driver.create = create;
 	rk_driver.write = do_write;
