@@ -3,6 +3,9 @@
  */
 #include "../harness/syscall_fake.h"
 
+/* The kernel's O_LARGEFILE, which F_GETFL shows. */
+#define LARGE	0100000
+
 TestSuite(syscalls, .init = setup, .fini = teardown);
 
 /* --- the dispatcher ----------------------------------------------------------- */
@@ -191,9 +194,9 @@ Test(syscalls, access_modes)
 	cr_expect_eq(CALL(0, lseek, 0, 0, SEEK_CUR), 3);
 	cr_expect_eq(CALL(0, pread, 1, NULL, 3, 0), 3);
 	cr_expect(!memcmp(out, "fgh", 3));
-	cr_expect_eq(CALL(0, getfl, 2), O_WRONLY | O_APPEND);
+	cr_expect_eq(CALL(0, getfl, 2), O_WRONLY | O_APPEND | LARGE);
 	cr_expect_eq(CALL(0, setfl, 2, 0), 0);
-	cr_expect_eq(CALL(0, getfl, 2), O_WRONLY);
+	cr_expect_eq(CALL(0, getfl, 2), O_WRONLY | LARGE);
 	cr_expect_eq(OPEN(0, "/vol", O_RDONLY), 3);
 	cr_expect_eq(CALL(0, read, 3, NULL, 1), -EISDIR);
 	cr_expect_eq(CALL(0, fsync, 3), 0);
