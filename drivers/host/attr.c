@@ -141,6 +141,20 @@ static int set_times(struct fs *fs, uint64_t ino, const struct rk_setattr *set)
 	return utimensat(fd, "", t, AT_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
+/* chown(-1, -1): only the time of change, which comes with any change. */
+static int touch(struct fs *fs, uint64_t ino)
+{
+	const struct rk_setattr none = { .valid = 0 };
+	struct rk_stat st;
+	int r = rk__stat(fs, ino, &st);
+
+	if (r < 0)
+		return r;
+	/* Where there is a mode it is the one that takes no bits away. */
+	return S_ISLNK(st.mode) ? set_owner(fs, ino, &none) :
+				  rk__set_mode(fs, ino, st.mode);
+}
+
 /* Each says what shall be, so that again is no harm. */
 int rk__host_setattr(void *arg, uint64_t ino, const struct rk_setattr *set,
 		     struct rk_stat *ret)
@@ -153,6 +167,9 @@ int rk__host_setattr(void *arg, uint64_t ino, const struct rk_setattr *set,
 	if (r < 0)
 		return r;
 	change(fs);
+	if (!(set->valid & (RK_SET_UID | RK_SET_GID | RK_SET_SIZE |
+			    RK_SET_MODE | RK_SET_ATIME | RK_SET_MTIME)))
+		r = touch(fs, ino);
 	if (set->valid & (RK_SET_UID | RK_SET_GID))
 		r = set_owner(fs, ino, set);
 	if (r == 0 && set->valid & RK_SET_SIZE)

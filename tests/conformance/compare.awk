@@ -48,6 +48,9 @@ function glob(s)
 	gsub(/\*/, ".*", s)
 	return "^" s "$"
 }
+# -v max= of those that differ are shown; with -v partial=1 not all scripts were
+# run, and lines of the list that no case needs are left alone.
+BEGIN { max = max ? max : 6 }
 FNR == 1 { file++ }
 file == 1 {
 	if ($0 ~ /^#/ || NF == 0)
@@ -84,7 +87,7 @@ END {
 			continue
 		bad = 1
 		shown++
-		if (shown > 6)
+		if (shown > max)
 			continue
 		print name " differs:"
 		m = 0
@@ -95,10 +98,10 @@ END {
 				m++
 			}
 	}
-	if (shown > 6)
-		print "and " shown - 6 " more"
+	if (shown > max)
+		print "and " shown - max " more"
 	for (i = 1; i <= entries; i++)
-		if (!used[i]) {
+		if (!used[i] && !partial) {
 			print "listed, and no longer different: " entry[i]
 			bad = 1
 		}

@@ -60,9 +60,13 @@ static long c_openat2(char **a)		/* FD PATH FLAGS MODE RESOLVE */
 		.mode = (uint64_t)number(a[3]),
 		.resolve = (uint64_t)number(a[4]),
 	};
+	int fd, tries = 0;
 
-	return keep_descriptor(a[0], (int)openat2(at_fd, a[1], &how,
-						  sizeof how));
+	/* EAGAIN: something was renamed meanwhile, anywhere on the machine. */
+	do
+		fd = (int)openat2(at_fd, a[1], &how, sizeof how);
+	while (fd < 0 && errno == EAGAIN && tries++ < 1000);
+	return keep_descriptor(a[0], fd);
 }
 
 static long c_links(char **a)		/* FILE PREFIX COUNT */
