@@ -166,6 +166,9 @@ int rk__begin(struct fs *fs);
 /* An O_PATH descriptor; stays open until the next call of these. -ESTALE. */
 int rk__path_fd(struct fs *fs, uint64_t ino);
 /* One for reading, writing or both, of a regular file or a directory. */
+/* What a directory lists from a cookie on, into own(fs)->dirents: bytes, 0 at
+ * its end. */
+long rk__dirents(struct fs *fs, int fd, uint64_t cookie);
 int rk__data_fd(struct fs *fs, uint64_t ino, int access);
 void rk__fd_keep(struct fs *fs, uint64_t ino, int data, int access);
 void rk__fd_drop(struct fs *fs, uint64_t ino);

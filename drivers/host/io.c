@@ -132,6 +132,27 @@ static int give(struct fs *fs, uint64_t dir, const struct dirent_64 *d,
 	return emit(arg, d->name, len, ino, d->type, (uint64_t)d->off);
 }
 
+/*
+ * A descriptor of ext4 whose first reading was at the end (which is where a
+ * successor may have to go on) says at the beginning once more that it is the
+ * end (seen on Linux 6.18). Asked again, it begins anew.
+ */
+long rk__dirents(struct fs *fs, int fd, uint64_t cookie)
+{
+	for (bool again = false;; again = true) {
+		long n;
+
+		/* whoever else lists it has moved the descriptor */
+		if (lseek(fd, (off_t)cookie, SEEK_SET) < 0)
+			return -errno;
+		n = syscall(SYS_getdents64, fd, own(fs)->dirents, DIRENTS);
+		if (n < 0)
+			return -errno;
+		if (n > 0 || cookie || again)
+			return n;
+	}
+}
+
 int rk__host_readdir(void *fs_, uint64_t dir, uint64_t cookie,
 		     rk_emit_fn *emit, void *arg)
 {
@@ -145,12 +166,9 @@ int rk__host_readdir(void *fs_, uint64_t dir, uint64_t cookie,
 
 		if (fd < 0)
 			return fd == -EINVAL ? -ENOTDIR : fd;
-		/* whoever else lists it has moved the descriptor */
-		if (lseek(fd, (off_t)cookie, SEEK_SET) < 0)
-			return -errno;
-		n = syscall(SYS_getdents64, fd, o->dirents, DIRENTS);
+		n = rk__dirents(fs, fd, cookie);
 		if (n <= 0)
-			return n < 0 ? -errno : 0;
+			return (int)n;
 		for (long at = 0; at < n && r == 0;) {
 			struct dirent_64 *d = (void *)(o->dirents + at);
 

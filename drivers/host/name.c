@@ -166,7 +166,8 @@ static int made_before(struct fs *fs, const struct effect *e, uint64_t dir,
 		return 0;
 	if (r < 0)
 		return r;
-	return e->state == EFFECT_DONE || is_ours(e, &st, what) ? 1 : -EDOM;
+	return e->state == EFFECT_DONE || is_ours(e, &st, what) ? 1 :
+	       -EEXIST;
 }
 
 static void unmake(struct fs *fs, uint64_t dir, const char *name,

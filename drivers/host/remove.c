@@ -27,21 +27,21 @@ static int check_empty(struct fs *fs, uint64_t ino)
 {
 	struct own *o = own(fs);
 	int fd = rk__data_fd(fs, ino, O_RDONLY);
+	uint64_t cookie = 0;
 	long n;
 
 	if (fd < 0)
 		return fd;
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return -errno;
-	while ((n = syscall(SYS_getdents64, fd, o->dirents, DIRENTS)) > 0)
+	while ((n = rk__dirents(fs, fd, cookie)) > 0)
 		for (long at = 0; at < n;) {
 			struct dirent_64 *d = (void *)(o->dirents + at);
 
 			if (!is_dots(d->name))
 				return -ENOTEMPTY;
+			cookie = (uint64_t)d->off;
 			at += d->reclen;
 		}
-	return n < 0 ? -errno : 0;
+	return (int)n;
 }
 
 /* To where it can be found by its number. 1: it can't be. */

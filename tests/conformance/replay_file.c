@@ -156,12 +156,14 @@ static long c_ls(char **a)
 
 	if (!d)
 		return -1;
-	while ((e = readdir(d)) != NULL) {
+	while ((errno = 0, e = readdir(d)) != NULL) {
 		name = realloc(name, (size_t)(n + 1) * sizeof *name);
 		if (!name || asprintf(&name[n++], "%s/%d", e->d_name,
 				      e->d_type) < 0)
 			abort();
 	}
+	if (errno)
+		tell(" %s", strerrorname_np(errno));
 	closedir(d);
 	qsort(name, (size_t)n, sizeof *name, by_name);
 	for (long i = 0; i < n; i++) {

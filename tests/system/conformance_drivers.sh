@@ -36,3 +36,4 @@ of_host()
 # shellcheck disable=SC2046
 natively of_host $(some "io names processes" "acls data linking modes sticky")
 compare host mount "no kills"
+compare host mount "kills" --kill-every 20ms
