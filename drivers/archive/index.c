@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include "archive.h"
 
+enum { EMPTY_MAX = 64 << 10 };	/* bytes of an archive of nothing */
+
 static int note_member(struct tree *t, uint32_t member, uint32_t object)
 {
 	uint32_t room = t->members_room, *grown;
@@ -226,6 +228,13 @@ static void date_the_rest(struct tree *t)
 	}
 }
 
+/* Two blocks of zeros are a tar without members; so many are some device or
+ * image that begins with zeros. */
+static bool is_only_zeros(struct tree *t, const struct reader *r)
+{
+	return r->member == 0 && t->host.size(t->host.ctx) > EMPTY_MAX;
+}
+
 int rk__index_make(struct tree *t)
 {
 	struct archive_entry *e;
@@ -239,6 +248,8 @@ int rk__index_make(struct tree *t)
 		t->packed = archive_filter_count(r.a) > 1;
 		err = take_entry(&r, e);
 	}
+	if (err == 0 && is_only_zeros(t, &r))
+		err = -EIO;
 	if (err < 0)
 		err = refuse(t, &r, err);
 	rk__reader_close(&r);

@@ -64,6 +64,9 @@ img=$WORK/secret.zip inside cat /vol/hello >"$WORK/out" 2>"$WORK/err" &&
 grep -q "Required key" "$WORK/err" || fail "another error: $(cat "$WORK/err")"
 refuses "no archive" 125 "not a tar, zip or cpio" "$RUMP" run \
 	-m "/vol=archive:$tree/dir/sub/text" -- true
+truncate -s 1M "$WORK/zeros"
+refuses "zeros" 125 "not a tar, zip or cpio" "$RUMP" run \
+	-m "/vol=archive:$WORK/zeros" -- true
 refuses "an option" 125 "no option 'speed'" "$RUMP" run \
 	-m "/vol=archive:$img,speed" -- true
 
