@@ -134,11 +134,14 @@ static inline bool is_hidden_name(const struct fs *fs, uint64_t dir,
 	       memcmp(name, HIDDEN, sizeof HIDDEN - 1) == 0;
 }
 
-/* NUL-terminated copy. -ENAMETOOLONG. */
-static inline int copy_name(const char *name, size_t len, char *ret)
+/* NUL-terminated copy. -ENAMETOOLONG; of a hidden name `hidden`. */
+static inline int take_name(const struct fs *fs, uint64_t dir,
+			    const char *name, size_t len, int hidden, char *ret)
 {
 	if (len > NAME_LEN_MAX)
 		return -ENAMETOOLONG;
+	if (is_hidden_name(fs, dir, name, len))
+		return hidden;
 	memcpy(ret, name, len);
 	ret[len] = 0;
 	return 0;

@@ -59,11 +59,9 @@ int rk__host_lookup(void *arg, uint64_t dir, const char *name, size_t len,
 	int r = rk__begin(fs);
 
 	if (r == 0)
-		r = copy_name(name, len, text);
+		r = take_name(fs, dir, name, len, -ENOENT, text);
 	if (r < 0)
 		return r;
-	if (is_hidden_name(fs, dir, name, len))
-		return -ENOENT;
 	if (len == 2 && !memcmp(name, "..", 2))
 		return parent_of(fs, dir, ret);
 	if (len == 1 && *name == '.')
@@ -190,9 +188,7 @@ int rk__host_create(void *arg, uint64_t dir, const char *name, size_t len,
 	int r = rk__begin(fs);
 
 	if (r == 0)
-		r = copy_name(name, len, text);
-	if (r == 0 && is_hidden_name(fs, dir, name, len))
-		r = -EPERM;
+		r = take_name(fs, dir, name, len, -EPERM, text);
 	if (r < 0)
 		return r;
 	intent.name = rk__name_digest(dir, name, len);
@@ -250,9 +246,7 @@ int rk__host_link(void *arg, uint64_t ino, uint64_t dir, const char *name,
 	int r = rk__begin(fs);
 
 	if (r == 0)
-		r = copy_name(name, len, text);
-	if (r == 0 && is_hidden_name(fs, dir, name, len))
-		r = -EPERM;
+		r = take_name(fs, dir, name, len, -EPERM, text);
 	if (r < 0)
 		return r;
 	intent.name = rk__name_digest(dir, name, len);

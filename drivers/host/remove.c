@@ -132,9 +132,7 @@ int rk__host_unlink(void *arg, uint64_t dir, const char *name, size_t len,
 	int r = rk__begin(fs);
 
 	if (r == 0)
-		r = copy_name(name, len, text);
-	if (r == 0 && is_hidden_name(fs, dir, name, len))
-		r = -ENOENT;
+		r = take_name(fs, dir, name, len, -ENOENT, text);
 	if (r < 0)
 		return r;
 	intent.name = rk__name_digest(dir, name, len);

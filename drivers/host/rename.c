@@ -81,14 +81,11 @@ static int do_rename(const struct move *m, const struct rk_stat *to)
 
 static int take_names(struct move *m, const char *name, const char *newname)
 {
-	int r = copy_name(name, m->len, m->name);
+	int r = take_name(m->fs, m->dir, name, m->len, -ENOENT, m->name);
 
 	if (r == 0)
-		r = copy_name(newname, m->newlen, m->newname);
-	if (r == 0 && is_hidden_name(m->fs, m->dir, name, m->len))
-		r = -ENOENT;
-	if (r == 0 && is_hidden_name(m->fs, m->newdir, newname, m->newlen))
-		r = -EPERM;
+		r = take_name(m->fs, m->newdir, newname, m->newlen, -EPERM,
+			      m->newname);
 	return r;
 }
 

@@ -1,10 +1,10 @@
 /*
  * drivers.c - rump drivers: what can be mounted, and with which options.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "driver.h"
 #include "rump.h"
 #include "supervisor/loader.h"
@@ -80,18 +80,10 @@ static int print_one(const char *name)
 
 int cmd_drivers(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' }, { 0 },
-	};
-	int o;
+	int e = take_help("drivers", help, argc, argv);
 
-	opterr = 0;
-	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (o != 'h')
-			return complain_option("drivers", argv);
-		fputs(help, stdout);
-		return 0;
-	}
+	if (e)
+		return e;
 	if (argc - optind > 1)
 		return complain("drivers: takes one name; see rump drivers "
 				"--help");

@@ -1,9 +1,9 @@
 /*
  * ls.c - rump ls: what is mounted where, and for whom.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "rump.h"
 
 static const char help[] =
@@ -44,18 +44,10 @@ static int print_mounts(void *arg, const char *path, const struct rk_status *s)
 
 int cmd_ls(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' }, { 0 },
-	};
-	int o;
+	int e = take_help("ls", help, argc, argv);
 
-	opterr = 0;
-	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (o != 'h')
-			return complain_option("ls", argv);
-		fputs(help, stdout);
-		return 0;
-	}
+	if (e)
+		return e;
 	if (optind < argc)
 		return complain("ls: takes no '%s'; see rump ls --help",
 				argv[optind]);

@@ -74,6 +74,23 @@ int complain_option(const char *name, char **argv)
 			"see rump %s --help", name, argv[optind - 1], name);
 }
 
+int take_help(const char *name, const char *text, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' }, { 0 },
+	};
+	int o;
+
+	opterr = 0;
+	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (o != 'h')
+			return complain_option(name, argv);
+		fputs(text, stdout);
+		exit(0);
+	}
+	return 0;
+}
+
 void default_config(struct rk__config *ret)
 {
 	memset(ret, 0, sizeof *ret);

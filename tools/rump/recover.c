@@ -1,7 +1,6 @@
 /*
  * recover.c - rump recover: replays the journal of an image by hand.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,18 +47,10 @@ static int recover(const char *source)
 
 int cmd_recover(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' }, { 0 },
-	};
-	int o;
+	int e = take_help("recover", help, argc, argv);
 
-	opterr = 0;
-	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (o != 'h')
-			return complain_option("recover", argv);
-		fputs(help, stdout);
-		return 0;
-	}
+	if (e)
+		return e;
 	if (argc - optind != 1)
 		return complain("recover: takes one image; see rump recover "
 				"--help");

@@ -20,6 +20,9 @@ enum {
 int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same for a wrong option, which getopt_long() left in argv. */
 int complain_option(const char *command, char **argv);
+/* Options of a command that has no other than --help, which ends it here. 0, or
+ * what to exit with. */
+int take_help(const char *name, const char *text, int argc, char **argv);
 
 /* What every server needs of the surroundings. */
 void default_config(struct rk__config *ret);
