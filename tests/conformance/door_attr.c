@@ -165,14 +165,10 @@ door_dir *door_opendir(const char *path)
 struct dirent *door_readdir(door_dir *d)
 {
 	const struct rk_dirent *e;
-	int before = errno;
 
 	if (d->at >= d->n) {
 		d->n = FD(getdents, d->fd, d->buf, sizeof d->buf);
 		d->at = 0;
-		/* the end is no error */
-		if (d->n == 0)
-			errno = before;
 		if (d->n <= 0)
 			return NULL;
 	}
