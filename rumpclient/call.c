@@ -11,8 +11,10 @@
 int rk__call_begin(struct rk_client *c, struct rk__call *ret)
 {
 	struct rk__link *l;
+	int before = errno;
 	int r = rk__link_get(c, &l);
 
+	errno = before;
 	if (r < 0)
 		return r;
 	ret->link = l;
@@ -159,6 +161,9 @@ static int signal_of(const struct rk__call *call, int64_t result)
 
 int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
 {
+	/* The library answers by its result; errno stays the caller's, who may
+	 * himself stand in for a call of the C library. */
+	int before = errno;
 	int64_t r;
 	int signal;
 
@@ -172,6 +177,7 @@ int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
 	signal = r < 0 ? signal_of(call, r) : 0;
 	if (signal)
 		raise(signal);
+	errno = before;
 	return r;
 }
 

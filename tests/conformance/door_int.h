@@ -4,7 +4,6 @@
 #ifndef DOOR_INT_H
 #define DOOR_INT_H
 
-#include <errno.h>
 #include <rump/client.h>
 #include "replay.h"
 
@@ -24,11 +23,6 @@ struct rk_client *door_at(int dir, int32_t *ret);
 #define FD(call, fd, ...) ({						\
 	int32_t n_;							\
 	struct rk_client *c_ = door_of(fd, &n_);				\
-	int before_ = errno;						\
-	long r_ = door_answer(rk_##call(c_, n_, ##__VA_ARGS__));	\
-	/* the library waits by calls of its own */			\
-	if (r_ >= 0)							\
-		errno = before_;					\
-	r_; })
+	door_answer(rk_##call(c_, n_, ##__VA_ARGS__)); })
 
 #endif
