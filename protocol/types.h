@@ -61,6 +61,11 @@ struct rk_file_handle {
 	uint32_t reserved;
 };
 
+/* An open file on its way to another process: unguessable, good once. */
+struct rk_ticket {
+	uint64_t word[2];
+};
+
 /* As struct pollfd. */
 struct rk_poll_fd {
 	int32_t fd;

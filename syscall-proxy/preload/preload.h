@@ -1,0 +1,44 @@
+/*
+ * preload.h - the proxy inside of a process: librump-preload.so, loaded by the
+ * loader before the program starts.
+ *
+ * patch_*.c replace system-call instructions of libc and the loader by jumps to
+ * entry.S, which lets what is none of ours go to the kernel at once and calls
+ * rk__preload_call() for the rest. All code here, and what it shares with others
+ * (route, rumpclient, broker/ask.c), is built without libc (bare.h) and without
+ * vector registers: a system call changes none, and neither may we. It takes no
+ * lock of the program, and may be entered anywhere: in a signal handler, in the
+ * middle of malloc, before libc is ready, in a child of vfork.
+ */
+#ifndef RK_PRELOAD_H
+#define RK_PRELOAD_H
+
+#include "route/route.h"
+
+enum { RK__MAP_FDS = 65536 };
+
+/* --- entry.S --------------------------------------------------------------------- */
+
+/* A system call by the kernel, from the one page that the net lets through. */
+long rk__raw(long nr, ...);
+/* Nonzero: the descriptor is ours, or one that we keep for ourselves, so the
+ * call wants a look. From RK__MAP_FDS on, all do. */
+extern uint8_t rk__ours[RK__MAP_FDS];
+
+/* --- call.c: where patched calls and interposed symbols arrive -------------------- */
+
+/* What a system call comes to, >= 0 or a negative errno. sp: the stack pointer of
+ * who called, ip: where it goes on (clone and vfork need them). */
+int64_t rk__preload_call(long nr, const uint64_t arg[6], uint64_t sp,
+			 uint64_t ip);
+
+/* --- patch.c ----------------------------------------------------------------------- */
+
+struct rk__patched {
+	uint32_t sites, left;
+};
+/* Patches what is mapped now by the table (sites.h). 0 or a negative errno: then
+ * nothing was changed. An unknown sequence is left alone. */
+int rk__patch(const void *table, size_t size, struct rk__patched *ret);
+
+#endif

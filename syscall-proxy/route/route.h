@@ -1,0 +1,158 @@
+/*
+ * route.h - from a system call of a program to calls of a server.
+ *
+ * One system call, as the kernel would get it (number, six words), is looked at:
+ * either it is none of ours, and the caller has it done by the kernel as it is, or
+ * it is done here, and its result is the kernel's: >= 0 or a negative errno. The
+ * same code serves both proxies. What differs between them (whose memory the
+ * words point to, who keeps descriptors, how a call of the host is done) is
+ * behind struct rk__host.
+ *
+ * Two ways to stand to a mount. Without one (the usual), descriptors of the
+ * server are placeholders in the program's own table: real descriptors, O_PATH
+ * of a memfd, so that whatever bypasses the proxy gets EBADF and never swallows
+ * data. Over one (config.over_mount), only calls that name a file by an
+ * absolute path and give no descriptor go to the server; whatever has a
+ * descriptor is the mount's own, and slower, never wrong.
+ *
+ * This code runs inside of programs that know nothing of it: it uses no stdio,
+ * no locale, no malloc that the program might be in the middle of; see
+ * preload/bare.h for the functions that there are.
+ */
+#ifndef RK_ROUTE_H
+#define RK_ROUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "proxy.h"
+#include "rump/client.h"
+
+enum { RK__CALLS = 512 };		/* system call numbers are below */
+
+/* A descriptor of a server. */
+struct rk__target {
+	uint32_t server;		/* of the configuration */
+	struct rk_client *client;
+	int32_t fd;
+};
+
+struct rk__task;
+
+struct rk__host {
+	/* The caller's memory. 0, or -EFAULT. string: its length without the NUL,
+	 * -ENAMETOOLONG if it does not fit. */
+	int (*string)(struct rk__task *t, uint64_t at, char *ret, size_t size);
+	int (*copy_in)(struct rk__task *t, void *ret, uint64_t at, size_t n);
+	int (*copy_out)(struct rk__task *t, uint64_t at, const void *p, size_t n);
+	/*
+	 * The same without a copy where the memory is our own. in: n bytes to be
+	 * read; out: room for n bytes, of which out_done() hands over `used`.
+	 * Valid until the call ends. NULL: -EFAULT, or -ENOMEM.
+	 */
+	const void *(*in)(struct rk__task *t, uint64_t at, size_t n);
+	void *(*out)(struct rk__task *t, uint64_t at, size_t n);
+	int (*out_done)(struct rk__task *t, uint64_t at, void *p, size_t used);
+
+	/* The client of a server; attaches at first use. 0 or a negative errno. */
+	int (*client)(struct rk__task *t, uint32_t server,
+		      struct rk_client **ret);
+	/* Whether a descriptor of the caller is a server's. */
+	bool (*find)(struct rk__task *t, int fd, struct rk__target *ret);
+	/* A descriptor of the caller for one of a server, the lowest that is free;
+	 * takes over target->fd, also if it fails. flags: O_CLOEXEC. */
+	int (*install)(struct rk__task *t, const struct rk__target *target,
+		       uint32_t flags);
+	/* A descriptor of the host that the caller has, usable here until
+	 * give_back(); or a negative errno. */
+	int (*borrow)(struct rk__task *t, int fd);
+	void (*give_back)(struct rk__task *t, int fd);
+	/* A descriptor of the host, made here, for the caller; takes it over. */
+	int (*install_host)(struct rk__task *t, int fd, uint32_t flags);
+
+	/* Has the kernel do a call for the caller whose pointers are ours. Paths in
+	 * it are absolute; descriptors in it are the caller's. */
+	int64_t (*native)(struct rk__task *t, long nr, const uint64_t arg[6]);
+	/* The caller's working directory on the host, absolute. Its length, or a
+	 * negative errno. Only asked when it is not in a server. */
+	int (*host_cwd)(struct rk__task *t, char *ret, size_t size);
+	/* The directory that a descriptor of the host is, absolute. As before. */
+	int (*host_path)(struct rk__task *t, int fd, char *ret, size_t size);
+	/* After a chdir: t->cwd has changed and wants to be remembered. */
+	void (*cwd_changed)(struct rk__task *t);
+	/* Maps a memfd into the caller: mmap(2) with fd replaced. The address or a
+	 * negative errno. NULL where nobody can map for another. */
+	int64_t (*map)(struct rk__task *t, const uint64_t arg[6], int memfd,
+		       uint64_t offset);
+};
+
+/* Where a process is. */
+struct rk__cwd {
+	bool inside;			/* in a server: there it is its own cwd */
+	uint32_t server;
+};
+
+/* Who calls. The host's own state may follow; it embeds this. */
+struct rk__task {
+	const struct rk__host *host;
+	const struct rk__proxy_config *config;
+	struct rk__cwd cwd;
+};
+
+enum rk__routed {
+	RK__NATIVE,			/* none of ours: as it is */
+	RK__DONE,			/* *ret is its result */
+};
+
+/* One call. arg: as the kernel gets them. May block as the call does. */
+enum rk__routed rk__route(struct rk__task *t, long nr, const uint64_t arg[6],
+			  int64_t *ret);
+
+/*
+ * What may make a call ours, by its number: how the proxies know at once which
+ * are none of their business.
+ */
+enum rk__class {
+	RK__CLASS_NONE,			/* never */
+	RK__CLASS_FD0,			/* its first word, a descriptor */
+	RK__CLASS_ANY,			/* has to be looked at */
+};
+extern const uint8_t rk__class[RK__CALLS];
+
+/* --- between the files of this folder ------------------------------------------ */
+
+typedef enum rk__routed rk__handler(struct rk__task *t, long nr,
+				    const uint64_t arg[6], int64_t *ret);
+
+struct rk__row {
+	uint16_t nr;
+	uint8_t class;
+	rk__handler *handler;
+};
+/* names_*.c: calls that name files; files_*.c: calls on descriptors. Each ends
+ * with a row without a handler. */
+extern const struct rk__row rk__name_rows[], rk__file_rows[];
+
+/*
+ * path.c: where a path leads. A relative one starts at dirfd or the working
+ * directory, of the host or of a server.
+ */
+struct rk__place {
+	bool inside;			/* then: */
+	uint32_t server;
+	struct rk_client *client;
+	int32_t dirfd;			/* of the server, or RK_AT_FDCWD */
+	char path[4096];		/* of the server, or absolute on the host */
+};
+/*
+ * By its letters, the host's symbolic links, and where the mounts are. It is
+ * for the server to say (-EXDEV) that it leads out again: then
+ * rk__place_leave() follows it, at most 40 times a call (-ELOOP).
+ */
+int rk__place(struct rk__task *t, int dirfd, const char *path, bool follow,
+	      struct rk__place *ret);
+/* After -EXDEV of a call with this place. 1: *p is where it leads instead;
+ * 0: it does not leave, the error is the answer; or a negative errno. */
+int rk__place_leave(struct rk__task *t, struct rk__place *p, bool follow);
+
+#endif
