@@ -124,15 +124,6 @@ extern const uint8_t rk__class[RK__CALLS];
 typedef enum rk__routed rk__handler(struct rk__task *t, long nr,
 				    const uint64_t arg[6], int64_t *ret);
 
-struct rk__row {
-	uint16_t nr;
-	uint8_t class;
-	rk__handler *handler;
-};
-/* names_*.c: calls that name files; files_*.c: calls on descriptors. Each ends
- * with a row without a handler. */
-extern const struct rk__row rk__name_rows[], rk__file_rows[];
-
 /*
  * path.c: where a path leads. A relative one starts at dirfd or the working
  * directory, of the host or of a server.

@@ -1,0 +1,36 @@
+/*
+ * calls.h - the handlers of all calls, and what they share. Between the files of
+ * this folder.
+ */
+#ifndef RK_CALLS_H
+#define RK_CALLS_H
+
+#include <sys/syscall.h>
+#include "files_calls.h"
+#include "names_calls.h"
+#include "route.h"
+
+/* Younger than the headers may be. */
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+
+#define RK__DECLARE_CALL(name, class) rk__handler rk__call_##name;
+RK__NAME_CALLS(RK__DECLARE_CALL)
+RK__FILE_CALLS(RK__DECLARE_CALL)
+#undef RK__DECLARE_CALL
+
+/* *ret is the result of the call. */
+static inline enum rk__routed rk__done(int64_t *ret, int64_t result)
+{
+	*ret = result;
+	return RK__DONE;
+}
+
+/* abi.c: structs as the kernel gives them, to the caller's memory. 0, or
+ * -EFAULT. */
+int rk__put_stat(struct rk__task *t, uint64_t at, const struct rk_stat *st);
+int rk__put_statfs(struct rk__task *t, uint64_t at,
+		   const struct rk_statfs *st);
+
+#endif
