@@ -95,7 +95,10 @@
 	OP(ioctl,	63, BY_FD,   MUTATES | FILES | PROCESS)		\
 	OP(close_range,	64, BY_NONE, MUTATES | PROCESS | LOCKS)		\
 	OP(rlimit,	65, BY_NONE, MUTATES | PROCESS)			\
-	OP(poll_fds,	66, BY_NONE, BLOCKS)
+	OP(poll_fds,	66, BY_NONE, BLOCKS)				\
+	OP(offer,	67, BY_FD,   MUTATES | PROCESS)			\
+	OP(take,	68, BY_NONE, MUTATES | PROCESS)			\
+	OP(resolve,	69, BY_PATH, 0)
 
 #define ARGS_null(A)
 #define ARGS_openat(A)		A(DIR, dirfd) A(PATH, path) A(U32, flags) A(U32, mode)
@@ -166,9 +169,24 @@
 /* in and out: what the command reads and writes at its third argument */
 #define ARGS_ioctl(A)		A(FD, fd) A(U32, cmd) A(IN, in, in_size) A(OUT, out, out_size)
 #define ARGS_close_range(A)	A(U32, first) A(U32, last) A(U32, flags)
-/* RLIMIT_FSIZE and RLIMIT_NOFILE of the process; gives what it was */
 /* arrays of struct rk_poll_fd; wait 0: at once. Gives how many are ready. */
 #define ARGS_poll_fds(A)	A(IN, fds, in_size) A(OUT, ready, out_size) A(U32, wait)
+/* RLIMIT_FSIZE and RLIMIT_NOFILE of the process; gives what it was */
 #define ARGS_rlimit(A)		A(U32, resource) A(U64, limit)
+/*
+ * An open file on its way to another process: offer gives a ticket, and whoever
+ * has its words takes the file, once, as a descriptor of its own (flags:
+ * O_CLOEXEC). The ticket holds the file until then, or until its process is
+ * gone, or has offered RK_TICKETS_OF_PROC more.
+ */
+#define ARGS_offer(A)		A(FD, fd) A(OUTS, struct rk_ticket, ticket)
+#define ARGS_take(A)		A(U64, hi) A(U64, lo) A(U32, flags)
+/*
+ * Where a path leads that leaves the server's mounts (other ops: -EXDEV): an
+ * absolute path of the host, without a NUL; what was walked within the mounts is
+ * resolved, the rest stands as it was. Gives its length, 0: it does not leave.
+ * flags: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, RK_RESOLVE_PARENT.
+ */
+#define ARGS_resolve(A)		A(DIR, dirfd) A(PATH, path) A(OUT, buf, size) A(U32, flags)
 
 #endif

@@ -63,8 +63,13 @@ struct rk_file_handle {
 
 /* An open file on its way to another process: unguessable, good once. */
 struct rk_ticket {
-	uint64_t word[2];
+	uint64_t word[2];		/* hi, lo */
 };
+#define RK_TICKETS_OF_PROC 64u		/* at a time; more: the oldest ends */
+
+/* resolve: as a call that makes or removes a name looks at it. The last component
+ * need not be there, and is not followed for the slashes behind it. */
+#define RK_RESOLVE_PARENT 1u
 
 /* As struct pollfd. */
 struct rk_poll_fd {

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include "driver.h"
 #include "../recovery/recovery.h"
+#include "types.h"
 
 enum {
 	RK_VNODES_MAX = 1 << 20,
@@ -22,6 +23,7 @@ enum {
 	RK_FDS_MAX = 1024,		/* of one proc */
 	RK_LOCKS_MAX = 1 << 17,
 	RK_GROUPS_MAX = 64,
+	RK_TICKETS_MAX = 1024,
 	RK_PIPES_MAX = 64,
 	RK_PIPE_SIZE = 1 << 16,
 	RK_PIPE_WHOLE = 4096,		/* PIPE_BUF: written at once or not */
@@ -94,6 +96,14 @@ struct rk__lock_request {
 	uint64_t start, end;		/* inclusive */
 };
 
+/* An open file that its proc offers to whoever knows the words. */
+struct rk__offer {
+	struct rk_ticket ticket;
+	uint32_t ofd;			/* 0: free */
+	uint32_t proc;			/* index */
+	uint64_t order;			/* higher: later */
+};
+
 /* A write that waits for its bytes to be durable: it must not run twice. */
 struct rk__written {
 	uint64_t id;			/* of the request, in its slot */
@@ -160,6 +170,9 @@ struct rk__core {
 	struct rk__ofd ofd[RK_OFDS_MAX];
 	struct rk__lock lock[RK_LOCKS_MAX];
 	struct rk__pipe pipe[RK_PIPES_MAX];
+	uint32_t offer_brk;		/* offers from here on were never used */
+	uint64_t offer_order;
+	struct rk__offer offer[RK_TICKETS_MAX];
 };
 _Static_assert(sizeof(struct rk__core) < RK_TABLES_SIZE, "core fits its region");
 

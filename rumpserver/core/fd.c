@@ -67,7 +67,7 @@ static uint32_t take(void)
 	return i;
 }
 
-static void set_fd(struct rk__proc *p, int fd, uint32_t ofd, uint32_t flags)
+void rk__fd_set(struct rk__proc *p, int fd, uint32_t ofd, uint32_t flags)
 {
 	RK_NOTE(&p->fd[fd]);
 	RK_NOTE(&p->fd_flags[fd]);
@@ -85,7 +85,7 @@ int rk__fd_open(struct rk__proc *p, int fd, struct rk__node n, uint32_t flags)
 	rk__vnode_hold_open(v);
 	RK_NOTE(o);
 	*o = (struct rk__ofd){.vnode = v, .refs = 1, .flags = flags};
-	set_fd(p, fd, i, flags);
+	rk__fd_set(p, fd, i, flags);
 	o->flags &= ~(uint32_t)O_CLOEXEC;
 	return fd;
 }
@@ -99,7 +99,7 @@ static void hold(uint32_t ofd)
 void rk__fd_share(struct rk__proc *p, int from, int fd, uint32_t flags)
 {
 	hold(p->fd[from]);
-	set_fd(p, fd, p->fd[from], flags);
+	rk__fd_set(p, fd, p->fd[from], flags);
 }
 
 void rk__fd_set_cloexec(struct rk__proc *p, int fd, bool on)
@@ -146,7 +146,7 @@ void rk__fd_close(struct rk__proc *p, int fd)
 	assert(o);
 	if (!(o->flags & O_PATH))
 		rk__lock_release(o->vnode, RK_LOCK_POSIX, p->token);
-	set_fd(p, fd, 0, 0);
+	rk__fd_set(p, fd, 0, 0);
 	put(o);
 }
 
@@ -158,8 +158,8 @@ void rk__fd_inherit(struct rk__proc *child, const struct rk__proc *parent)
 		if (!parent->fd[fd])
 			continue;
 		hold(parent->fd[fd]);
-		set_fd(child, fd, parent->fd[fd],
-		       parent->fd_flags[fd] & FD_CLOEXEC ? O_CLOEXEC : 0);
+		rk__fd_set(child, fd, parent->fd[fd],
+			   parent->fd_flags[fd] & FD_CLOEXEC ? O_CLOEXEC : 0);
 	}
 }
 

@@ -41,6 +41,10 @@ void rk__fd_close(struct rk__proc *p, int fd);
  * descriptor. And what gives it back. */
 uint32_t rk__fd_hold(const struct rk__proc *p, int32_t fd);
 void rk__ofd_put(uint32_t ofd);
+/* One descriptor more, a free one, for an ofd that is held. */
+void rk__fd_set(struct rk__proc *p, int fd, uint32_t ofd, uint32_t flags);
+/* What a proc offered, it offers no more (sys_offer.c). */
+void rk__offer_end_all(const struct rk__proc *p);
 /* Gives back what was a channel's hold on a proc (its count of channels). */
 void rk__proc_put(uint32_t index);
 /* A forked proc's descriptors: those of its parent, and the same ofds. */

@@ -163,6 +163,7 @@ static void end(struct rk__proc *p)
 	if (p->cwd)
 		rk__vnode_put_open(p->cwd);
 	rk__lock_wait_end_all(p->token);
+	rk__offer_end_all(p);
 	rk__note(p, offsetof(struct rk__proc, group));
 	p->used = 0;
 	p->cwd = 0;

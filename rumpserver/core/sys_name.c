@@ -177,6 +177,29 @@ int64_t rk__sys_linkat(struct rk__call *c, struct op_linkat *a)
 			    &to.st);
 }
 
+int64_t rk__sys_resolve(struct rk__call *c, struct op_resolve *a)
+{
+	uint32_t parent = a->flags & RK_RESOLVE_PARENT;
+	int walk = rk__call_flags(a->flags & ~parent,
+				  AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH);
+	struct rk__walked w = {.outside = false};
+	size_t n;
+	int r;
+
+	if (walk < 0)
+		return walk;
+	r = rk__call_walk(c, a->dirfd, a->path,
+			  (unsigned)walk | (parent ? RK_WALK_PARENT : 0), &w);
+	if (!w.outside)
+		return r;
+	n = strlen(w.path);
+	if (n > a->size)
+		return -ERANGE;
+	memcpy(a->buf, w.path, n);
+	c->out_len = (uint32_t)n;
+	return (int64_t)n;
+}
+
 int64_t rk__sys_readlinkat(struct rk__call *c, struct op_readlinkat *a)
 {
 	struct rk__walked w;

@@ -116,6 +116,15 @@ static int set_path(struct walk *w, const char *first, size_t n,
 	return 0;
 }
 
+/* What is left is an absolute path that leads to no mount. */
+static int outside(struct walk *w)
+{
+	int r = set_path(w, "", 0, w->p);
+
+	w->out->outside = r == 0;
+	return r < 0 ? r : -EXDEV;
+}
+
 /* An absolute path stands in the buffer: begin at its mount. */
 static int start_absolute(struct walk *w)
 {
@@ -129,6 +138,8 @@ static int start_absolute(struct walk *w)
 		return 0;
 	}
 	r = enter(w->p, &mount, &w->p);
+	if (r == -EXDEV)
+		return outside(w);
 	if (r == 0)
 		w->at = rk__node(mount, rk__core->mount[mount].root);
 	return r;
@@ -174,14 +185,21 @@ static int leave_mount(struct walk *w, const char *rest)
 	uint32_t mount;
 	int r;
 
-	if (w->at.ino != rk__core->mount[w->at.mount].root || !slash ||
-	    n + 1 + strlen(rest) >= sizeof whole)
+	if (w->at.ino != rk__core->mount[w->at.mount].root || !slash)
 		return 0;
+	rest = skip_slashes(rest);
+	if (n + 1 + strlen(rest) >= sizeof whole)
+		return -ENAMETOOLONG;
 	memcpy(whole, path, n);
 	whole[n] = '/';
 	strcpy(whole + n + 1, rest);
-	if (enter(whole, &mount, &to) < 0)
-		return 0;
+	r = enter(whole, &mount, &to);
+	if (r == -EXDEV && !(w->flags & RK_WALK_NO_XDEV)) {
+		r = set_path(w, whole, n + 1, rest);
+		return r < 0 ? r : outside(w);
+	}
+	if (r < 0)
+		return r;
 	if ((w->flags & RK_WALK_NO_XDEV) && mount != w->at.mount)
 		return -EXDEV;
 	w->at = rk__node(mount, rk__core->mount[mount].root);
@@ -311,7 +329,7 @@ int rk__walk(const struct rk__cred *c, struct rk__node start, const char *path,
 	int r;
 
 	ret->last = RK_LAST_NAME;
-	ret->found = ret->slash = false;
+	ret->found = ret->slash = ret->outside = false;
 	if (!path[0])
 		return flags & RK_WALK_EMPTY ? end_at(&w, RK_LAST_ROOT) :
 					       -ENOENT;

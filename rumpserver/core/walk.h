@@ -3,7 +3,7 @@
  *
  * Clients see each mount at its own absolute path; a path goes to the mount
  * with the longest one that it begins with. Outside of all mounts is -EXDEV:
- * another's business. A mount within another is reached by absolute paths, and
+ * another's business; `outside` says where that is. A mount within another is reached by absolute paths, and
  * left by "..", only.
  */
 #ifndef RK_WALK_H
@@ -36,6 +36,7 @@ struct rk__walked {
 	const char *name;		/* in `path`; of RK_LAST_NAME */
 	size_t len;
 	bool slash;			/* slashes follow it */
+	bool outside;			/* it left all mounts: `path` is where to */
 	bool found;			/* then: */
 	struct rk__node node;
 	struct rk_stat st;

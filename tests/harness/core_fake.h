@@ -106,6 +106,8 @@ static void fake_commit(void)
 	fake_same(c->vnode, sizeof c->vnode[0] * (c->vnode_brk + 1), "vnodes");
 	fake_same(c->ofd, sizeof c->ofd[0] * (c->ofd_brk + 1), "ofds");
 	fake_same(c->lock, sizeof c->lock[0] * (c->lock_brk + 1), "locks");
+	fake_same(&c->offer_brk,
+		  (size_t)((uint8_t *)(c + 1) - (uint8_t *)&c->offer_brk), "offers");
 	for (unsigned i = 0; i < RK_PIPES_MAX; i++)
 		fake_same(&c->pipe[i], c->pipe[i].vnode ? sizeof c->pipe[i] :
 			  offsetof(struct rk__pipe, data), "a pipe");

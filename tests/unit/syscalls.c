@@ -1,6 +1,8 @@
 /*
  * syscalls.c - descriptors, names and attributes as clients ask for them.
  */
+#include <sys/file.h>
+#include <sys/resource.h>
 #include "../harness/syscall_fake.h"
 
 /* The kernel's O_LARGEFILE, which F_GETFL shows. */
@@ -410,4 +412,71 @@ Test(syscalls, times)
 	cr_expect_eq(CALL(0, utimensat, AT, "f", 0, now, 0, now), -EACCES);
 	cr_expect_eq(CALL(1, utimensat, AT, "f", 0, 1000000000), -EINVAL);
 	cr_expect_eq(CALL(1, utimensat, 0, "", 1, 0, 2, 0, AT_EMPTY_PATH), 0);
+}
+
+/* --- from one client to another ------------------------------------------------- */
+
+static const struct rk_ticket *const ticket = (const void *)out;
+
+static int64_t offer(uint32_t channel, int fd, struct rk_ticket *ret)
+{
+	int64_t r = CALL(channel, offer, fd);
+
+	if (r == 0)
+		*ret = *ticket;
+	return r;
+}
+
+#define TAKE(channel, t, ...) \
+	CALL(channel, take, (t)->word[0], (t)->word[1], ##__VA_ARGS__)
+
+Test(syscalls, tickets)
+{
+	struct rk_ticket t, u;
+
+	cr_assert_eq(OPEN(0, "f", O_CREAT | O_RDWR, 0666), 0);
+	cr_expect_eq(CALL(0, write, 0, "0123456789", 10), 10);
+	cr_expect_eq(offer(0, 1, &t), -EBADF);
+	cr_assert_eq(offer(0, 0, &t), 0);
+	cr_assert_eq(offer(0, 0, &u), 0);
+	/* It holds the file, and what belongs to the open file. */
+	cr_expect_eq(CALL(0, flock, 0, LOCK_EX), 0);
+	cr_expect_eq(CALL(0, close, 0), 0);
+	cr_expect_eq(CALL(0, unlinkat, AT, "f", 0), 0);
+	cr_expect_eq(CALL(1, rlimit, RLIMIT_NOFILE, 0), RK_FDS_MAX);
+	cr_expect_eq(TAKE(1, &t), -EMFILE);
+	cr_expect_eq(CALL(1, rlimit, RLIMIT_NOFILE, RK_FDS_MAX), 0);
+	cr_expect_eq(TAKE(1, &t, O_RDWR), -EINVAL);
+	cr_expect_eq(TAKE(1, &t), 0);
+	cr_expect_eq(TAKE(1, &t), -ENOENT);
+	cr_expect_eq(CALL(1, lseek, 0, 0, SEEK_CUR), 10);
+	cr_expect_eq(TAKE(0, &u, O_CLOEXEC), 0);
+	cr_expect_eq(CALL(0, flock, 0, LOCK_EX | LOCK_NB), 0);
+	cr_expect_eq(CALL(0, lseek, 0, 3, SEEK_SET), 3);
+	cr_expect_eq(CALL(1, lseek, 0, 0, SEEK_CUR), 3);
+	u.word[1]++;
+	cr_expect_eq(TAKE(0, &u), -ENOENT);
+	/* A place, and nothing more, too. */
+	cr_assert_eq(OPEN(0, ".", O_PATH), 1);
+	cr_assert_eq(offer(0, 1, &t), 0);
+	cr_expect_eq(TAKE(1, &t), 1);
+	cr_expect_eq(CALL(1, fstatat, 1, "."), 0);
+	cr_expect_eq(CALL(1, getdents, 1, NULL, 100), -EBADF);
+}
+
+Test(syscalls, tickets_end)
+{
+	struct rk_ticket t[RK_TICKETS_OF_PROC + 2], other;
+
+	cr_assert_eq(OPEN(0, ".", O_RDONLY), 0);
+	cr_assert_eq(OPEN(1, ".", O_RDONLY), 0);
+	cr_assert_eq(offer(1, 0, &other), 0);
+	for (unsigned i = 0; i < RK_TICKETS_OF_PROC + 2; i++)
+		cr_assert_eq(offer(0, 0, &t[i]), 0);
+	cr_expect_eq(TAKE(1, &t[0]), -ENOENT);
+	cr_expect_eq(TAKE(1, &t[1]), -ENOENT);
+	cr_expect_eq(TAKE(1, &t[2]), 1);
+	detach(0);
+	cr_expect_eq(TAKE(1, &t[3]), -ENOENT);
+	cr_expect_eq(TAKE(1, &other), 2);
 }

@@ -89,7 +89,8 @@ Test(walk, shapes, .init = setup)
 		{ "a/b/.", 0, 0, &b, RK_LAST_DOT },
 		{ "a/b/..", 0, 0, &a, RK_LAST_DOTDOT },
 		{ "a/b/f/.", 0, -ENOTDIR, NULL, NONE },
-		{ "../../a", 0, 0, &a, RK_LAST_NAME },
+		{ "../../a", 0, -EXDEV, NULL, NONE },
+		{ "../vol/a", 0, 0, &a, RK_LAST_NAME },
 		{ "", 0, -ENOENT, NULL, NONE },
 		{ "", E, 0, &top, RK_LAST_ROOT },
 		{ "no", 0, -ENOENT, NULL, NONE },
@@ -141,6 +142,44 @@ Test(walk, mounts_by_longest_path, .init = setup)
 	cr_expect_eq(w.node.mount, 0u);
 	cr_expect_eq(w.node.ino, MEM_ROOT);
 	cr_expect_eq(rk__walk(&user, root, "/vol/subway", 0, &w), -ENOENT);
+}
+
+Test(walk, where_it_leads_outside, .init = setup)
+{
+	static const struct {
+		const char *path, *to;
+		unsigned flags;
+	} table[] = {
+		{ "out", "/etc/passwd", F },
+		{ "out", NULL, 0 },
+		{ "out/", "/etc/passwd/", 0 },
+		{ "out/", NULL, P },
+		{ "to-a/../out/x//y", "/etc/passwd/x//y", 0 },
+		{ "../x/../y", "/x/../y", 0 },
+		{ "a/../..", "/", 0 },
+		{ "../../a", "/../a", 0 },
+		{ "/vol/a/../..//x", "/x", 0 },
+		{ "/etc/x", "/etc/x", 0 },
+		{ "relative", "/srv", F },
+		{ "relative/x", "/srv/x", P },
+		{ "../vol/a", NULL, 0 },
+	};
+	struct rk__walked w;
+
+	make(MEM_ROOT, "relative", S_IFLNK, "a/b/../../../srv");
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		int r = rk__walk(&user, root, table[i].path, table[i].flags,
+				 &w);
+
+		cr_expect_eq(r, table[i].to ? -EXDEV : 0, "%s", table[i].path);
+		cr_expect_eq(w.outside, table[i].to != NULL);
+		if (table[i].to && w.outside)
+			cr_expect_str_eq(w.path, table[i].to);
+	}
+	cr_expect_eq(rk__walk(&user, root, "../x", RK_WALK_BENEATH, &w), -EXDEV);
+	cr_expect(!w.outside);
+	cr_expect_eq(rk__walk(&user, root, "../x", RK_WALK_NO_XDEV, &w), -EXDEV);
+	cr_expect(!w.outside);
 }
 
 Test(walk, long_paths_and_long_links, .init = setup)
