@@ -211,7 +211,7 @@ int rk_attach(const char *socket_path, unsigned flags, struct rk_client **ret)
 {
 	struct rk_client *c;
 
-	if (flags & ~(unsigned)RK_ATTACH_SOCKET)
+	if (flags & ~(unsigned)(RK_ATTACH_SOCKET | RK_ATTACH_PAGES))
 		return -EINVAL;
 	if (strlen(socket_path) >= sizeof c->path)
 		return -ENAMETOOLONG;

@@ -40,6 +40,8 @@ struct rk_client;
 
 enum {
 	RK_ATTACH_SOCKET = 1 << 0,	/* requests over the socket, no memfd */
+	RK_ATTACH_PAGES = 1 << 1,	/* what is read often is read without a
+					 * request, see "File pages" below */
 };
 
 /*
@@ -161,6 +163,45 @@ struct rk_pollfd {
 	uint16_t events, revents;
 };
 int rk_poll(struct rk_pollfd *fds, unsigned n, int timeout_ms);
+
+/*
+ * File pages. With RK_ATTACH_PAGES, what pread, fstat, fstatat and statx ask for
+ * again and again comes from memory that the server keeps right: no request is
+ * made, and it is there while the server is dead. It is never older than the
+ * answer of any call that has returned. Who may not write a file, or is neither
+ * root nor the user that the server belongs to, asks the server as ever.
+ *
+ * rk_map: [offset, offset + length) of fd for mmap(2), with the same prot and
+ * flags. offset: of whole pages. All of it that the file has is there when this
+ * returns. *ret_memfd is the caller's, to be mapped at *ret_offset, and may be
+ * closed at once; its size is the file's (or, of a copy, what was asked for), so
+ * that what lies beyond the end is as in a mapping of the file (SIGBUS).
+ * Returns a handle >= 1 of this process, for as long as the mapping exists, or 0:
+ * the memfd is a copy for this caller alone, and there is nothing to be undone.
+ * Such a copy is made for MAP_PRIVATE and for PROT_READ alone where the pages
+ * of the file are not to be had. Errors are mmap's: -EBADF, -EACCES (prot is
+ * more than fd may), -EINVAL, -ENODEV (no regular file, or one that cannot be
+ * mapped shared and writable here), -ENOMEM, -EOVERFLOW.
+ *
+ * With a handle, mapping and file are one: others' writes and truncations are seen
+ * in it after they returned; what is stored in a shared mapping is seen by everybody
+ * who reads the file. It is in the file itself, and durable, when
+ * rk_map_sync (msync), or fsync, fdatasync, sync, syncfs of anybody returns; in
+ * the file, when rk_unmap returns. The end of a process is an rk_unmap of all.
+ * A child of fork has its parent's mappings and handles, of its own.
+ *
+ * rk_map_sync: bytes of the file, not of the mapping; length 0: to its end. wait:
+ * MS_SYNC, durable; else MS_ASYNC, seen to later. May be called with handle 0,
+ * and does nothing then. -EINVAL: no such handle. -EIO, -ENOSPC: as msync(2).
+ *
+ * rk_unmap: when nothing of the mapping is left, after munmap(2). 0 is allowed.
+ */
+int64_t rk_map(struct rk_client *client, int32_t fd, int64_t offset,
+	       uint64_t length, int prot, int flags, int *ret_memfd,
+	       uint64_t *ret_offset);
+int rk_map_sync(struct rk_client *client, uint32_t map, int64_t offset,
+		uint64_t length, int wait);
+int rk_unmap(struct rk_client *client, uint32_t map);
 
 /*
  * After setuid(2), setgroups(2) or setrlimit(2): tells the server what the
