@@ -185,7 +185,7 @@
  * Where a path leads that leaves the server's mounts (other ops: -EXDEV): an
  * absolute path of the host, without a NUL; what was walked within the mounts is
  * resolved, the rest stands as it was. Gives its length, 0: it does not leave.
- * flags: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, RK_RESOLVE_PARENT.
+ * flags: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, RK_RESOLVE_*.
  */
 #define ARGS_resolve(A)		A(DIR, dirfd) A(PATH, path) A(OUT, buf, size) A(U32, flags)
 

@@ -70,6 +70,9 @@ struct rk_ticket {
 /* resolve: as a call that makes or removes a name looks at it. The last component
  * need not be there, and is not followed for the slashes behind it. */
 #define RK_RESOLVE_PARENT 1u
+/* resolve: gives the path also where it stays, without links and dots. A
+ * nameless file, and one that only a descriptor names, is -ENOENT. */
+#define RK_RESOLVE_WHOLE 2u
 
 /* As struct pollfd. */
 struct rk_poll_fd {

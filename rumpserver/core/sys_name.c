@@ -177,27 +177,59 @@ int64_t rk__sys_linkat(struct rk__call *c, struct op_linkat *a)
 			    &to.st);
 }
 
+/* The path of what a walk within the mounts came to. Its length, no NUL. */
+static int path_of(const struct rk__walked *w, char *buf, size_t size)
+{
+	bool named = w->last == RK_LAST_NAME;
+	int n;
+
+	if (w->found && S_ISDIR(w->st.mode))
+		n = rk__walk_path(w->node, buf, size);
+	else
+		n = named ? rk__walk_path(w->dir, buf, size) : -ENOENT;
+	if (n < 0)
+		return n;
+	n--;
+	if (!(w->found && S_ISDIR(w->st.mode))) {
+		if (n + 1 + w->len > size)
+			return -ENAMETOOLONG;
+		if (buf[n - 1] != '/')
+			buf[n++] = '/';
+		memcpy(buf + n, w->name, w->len);
+		n += (int)w->len;
+	}
+	if (w->slash && buf[n - 1] != '/' && (size_t)n < size)
+		buf[n++] = '/';
+	return n;
+}
+
 int64_t rk__sys_resolve(struct rk__call *c, struct op_resolve *a)
 {
-	uint32_t parent = a->flags & RK_RESOLVE_PARENT;
-	int walk = rk__call_flags(a->flags & ~parent,
+	static const uint32_t own = RK_RESOLVE_PARENT | RK_RESOLVE_WHOLE;
+	int walk = rk__call_flags(a->flags & ~own,
 				  AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH);
 	struct rk__walked w = {.outside = false};
-	size_t n;
+	char path[RK_PATH_LEN_MAX];
 	int r;
 
 	if (walk < 0)
 		return walk;
-	r = rk__call_walk(c, a->dirfd, a->path,
-			  (unsigned)walk | (parent ? RK_WALK_PARENT : 0), &w);
-	if (!w.outside)
+	r = rk__call_walk(c, a->dirfd, a->path, (unsigned)walk |
+			  (a->flags & RK_RESOLVE_PARENT ? RK_WALK_PARENT : 0),
+			  &w);
+	if (w.outside) {
+		strcpy(path, w.path);
+		r = (int)strlen(path);
+	} else if (r == 0 && (a->flags & RK_RESOLVE_WHOLE)) {
+		r = path_of(&w, path, sizeof path);
+	}
+	if (r < 0)
 		return r;
-	n = strlen(w.path);
-	if (n > a->size)
+	if ((size_t)r > a->size)
 		return -ERANGE;
-	memcpy(a->buf, w.path, n);
-	c->out_len = (uint32_t)n;
-	return (int64_t)n;
+	memcpy(a->buf, path, (size_t)r);
+	c->out_len = (uint32_t)r;
+	return r;
 }
 
 int64_t rk__sys_readlinkat(struct rk__call *c, struct op_readlinkat *a)

@@ -480,3 +480,42 @@ Test(syscalls, tickets_end)
 	cr_expect_eq(TAKE(1, &t[3]), -ENOENT);
 	cr_expect_eq(TAKE(1, &other), 2);
 }
+
+/* --- where a path leads ----------------------------------------------------------- */
+
+static const char *resolved(const char *path, uint32_t flags)
+{
+	static char text[64];
+	int64_t n = CALL(0, resolve, AT, path, NULL, sizeof text - 1, flags);
+
+	if (n < 0)
+		return strerrorname_np((int)-n);
+	memcpy(text, out, (size_t)n);
+	text[n] = 0;
+	return text;
+}
+
+Test(syscalls, resolve)
+{
+	cr_assert_eq(CALL(0, mkdirat, AT, "d", 0777), 0);
+	cr_assert_eq(OPEN(0, "d/f", O_CREAT | O_RDWR, 0666), 0);
+	cr_assert_eq(CALL(0, symlinkat, "../../etc/passwd", AT, "d/out"), 0);
+	cr_assert_eq(CALL(0, symlinkat, "../d/./f", AT, "d/in"), 0);
+	cr_expect_str_eq(resolved("d/out", 0), "/etc/passwd");
+	cr_expect_str_eq(resolved("d/../../x/", RK_RESOLVE_PARENT), "/x/");
+	cr_expect_str_eq(resolved("d/in", 0), "");
+	cr_expect_str_eq(resolved("d/none", 0), "ENOENT");
+	cr_expect_str_eq(resolved("d/none", RK_RESOLVE_PARENT), "");
+	cr_expect_str_eq(resolved("d/in", RK_RESOLVE_WHOLE), "/vol/d/f");
+	cr_expect_str_eq(resolved("d/in", RK_RESOLVE_WHOLE |
+				  AT_SYMLINK_NOFOLLOW), "/vol/d/in");
+	cr_expect_str_eq(resolved("d/../d/no/", RK_RESOLVE_WHOLE |
+				  RK_RESOLVE_PARENT), "/vol/d/no/");
+	cr_expect_str_eq(resolved("d//", RK_RESOLVE_WHOLE), "/vol/d/");
+	cr_expect_str_eq(resolved("d/..", RK_RESOLVE_WHOLE), "/vol");
+	cr_expect_str_eq(resolved("/vol", RK_RESOLVE_WHOLE), "/vol");
+	cr_expect_str_eq(resolved("/etc", RK_RESOLVE_WHOLE), "/etc");
+	cr_expect_str_eq(resolved("", RK_RESOLVE_WHOLE), "ENOENT");
+	cr_expect_str_eq(resolved("", RK_RESOLVE_WHOLE | AT_EMPTY_PATH), "/vol");
+	cr_expect_str_eq(resolved("d", 1u << 31), "EINVAL");
+}
