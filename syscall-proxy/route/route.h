@@ -40,6 +40,8 @@ struct rk__target {
 struct rk__task;
 
 struct rk__host {
+	bool foreign;	/* the caller is another process: its signals are not ours */
+
 	/* The caller's memory. 0, or -EFAULT. string: its length without the NUL,
 	 * -ENAMETOOLONG if it does not fit. */
 	int (*string)(struct rk__task *t, uint64_t at, char *ret, size_t size);
