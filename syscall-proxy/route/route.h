@@ -86,6 +86,11 @@ struct rk__host {
 	 * negative errno. NULL where nobody can map for another. */
 	int64_t (*map)(struct rk__task *t, const uint64_t arg[6], int memfd,
 		       uint64_t offset);
+	/* It is there, and its handle wants rk_map_sync at msync, and rk_unmap when
+	 * nothing is left of it. Offset: in the file. */
+	void (*mapped)(struct rk__task *t, uint64_t at, uint64_t length,
+		       const struct rk__target *f, uint32_t handle,
+		       int64_t offset);
 };
 
 /* Where a process is. */
