@@ -47,11 +47,6 @@ static void put(uint8_t *to, const struct rk_dirent *from, size_t name,
 	to[old ? head.reclen - 1 : TYPE_IN_HEAD - 1] = type;
 }
 
-/*
- * What the server listed, n bytes at `buf`, as the kernel would have, at most
- * `room` bytes, in the same place. How many bytes, or -EPROTO. *ret_next is the
- * cookie of the last that fit, *ret_all says whether all did.
- */
 int64_t rk__dirents(uint8_t *buf, size_t n, size_t room, bool old,
 		    uint64_t *ret_next, bool *ret_all)
 {

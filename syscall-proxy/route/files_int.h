@@ -5,6 +5,7 @@
 #define RK_FILES_INT_H
 
 #include <errno.h>
+#include <sys/uio.h>
 #include "calls.h"
 
 #define RK__FILE_CALL(name)						\
@@ -30,5 +31,17 @@ static inline uint64_t rk__least(uint64_t a, uint64_t b)
  * -1: the descriptor's own. */
 int64_t rk__vector(struct rk__task *t, const struct rk__target *f, uint64_t at,
 		   uint64_t n, int64_t offset, uint32_t flags, bool write);
+
+/* As the kernel takes a vector: -EINVAL, or its sum, of which what is too much
+ * was left out. */
+int64_t rk__vector_check(struct iovec *v, unsigned n);
+
+/*
+ * What a server listed, n bytes at `buf`, as the kernel would have, at most
+ * `room` bytes, in the same place. How many bytes, or -EPROTO. *ret_next is the
+ * cookie of the last that fit, *ret_all says whether all did.
+ */
+int64_t rk__dirents(uint8_t *buf, size_t n, size_t room, bool old,
+		    uint64_t *ret_next, bool *ret_all);
 
 #endif

@@ -9,7 +9,6 @@
  * does it.
  */
 #include <stdlib.h>
-#include <sys/uio.h>
 #include <unistd.h>
 #include "files_int.h"
 
@@ -174,7 +173,6 @@ static void finish(struct vector *v)
 		free(v->theirs);
 }
 
-/* As the kernel takes it: what is too much in sum is left out. */
 int64_t rk__vector_check(struct iovec *v, unsigned n)
 {
 	uint64_t sum = 0;
