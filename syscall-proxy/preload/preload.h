@@ -24,6 +24,20 @@ long rk__raw(long nr, ...);
 /* Nonzero: the descriptor is ours, or one that we keep for ourselves, so the
  * call wants a look. From RK__MAP_FDS on, all do. */
 extern uint8_t rk__ours[RK__MAP_FDS];
+/* Maps the stub page (stub.h), from where rk__raw and all that is none of ours go
+ * to the kernel then, and before from this library. 0 or a negative errno. */
+int rk__stub_map(void);
+
+/*
+ * fork, vfork, clone, clone3 for rk__preload_call(). Without a new stack and
+ * without CLONE_VM it returns twice, 0 in the child. Else the child goes straight
+ * to ip with the caller's registers, and the parent alone returns: what the
+ * child needs is prepared before.
+ */
+int64_t rk__clone_raw(long nr, const uint64_t arg[6], uint64_t sp, uint64_t ip);
+/* In a child that has a copy of the caller's stack: on to ip, with the result 0,
+ * on the stack new_sp, or on its own (0). */
+_Noreturn void rk__clone_continue(uint64_t sp, uint64_t ip, uint64_t new_sp);
 
 /* --- call.c: where patched calls and interposed symbols arrive -------------------- */
 
@@ -37,8 +51,12 @@ int64_t rk__preload_call(long nr, const uint64_t arg[6], uint64_t sp,
 struct rk__patched {
 	uint32_t sites, left;
 };
-/* Patches what is mapped now by the table (sites.h). 0 or a negative errno: then
- * nothing was changed. An unknown sequence is left alone. */
+/*
+ * Patches what is mapped now by the table (sites.h). 0 or a negative errno: then
+ * nothing was changed. The first time -EBUSY if there are threads; again after
+ * the loader has mapped an object, before it runs. What differs from the table is
+ * left alone.
+ */
 int rk__patch(const void *table, size_t size, struct rk__patched *ret);
 
 #endif
