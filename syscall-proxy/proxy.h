@@ -32,6 +32,14 @@ enum {
 	RK__PROXY_PATH = 1024,
 };
 
+/* What the host has where a mount is. The more, the closer its own paths have to
+ * be looked at: one may lead there by a symbolic link. */
+enum rk__hides {
+	RK__HIDES_NOTHING,		/* it does not exist */
+	RK__HIDES_EMPTY,		/* an empty directory */
+	RK__HIDES_FILES,
+};
+
 struct rk__proxy_config {
 	uint32_t n_servers, n_mounts;
 	uint32_t over_mount;		/* there is a mount underneath */
@@ -42,7 +50,7 @@ struct rk__proxy_config {
 	struct {
 		char path[RK__PROXY_PATH];	/* absolute, no "/" at its end; "" is / */
 		uint32_t server;
-		uint32_t hides;		/* the host has something below */
+		uint32_t hides;		/* enum rk__hides */
 	} mount[RK__PROXY_MOUNTS];
 };
 

@@ -40,8 +40,6 @@ struct rk__target {
 struct rk__task;
 
 struct rk__host {
-	bool foreign;	/* the caller is another process: its signals are not ours */
-
 	/* The caller's memory. 0, or -EFAULT. string: its length without the NUL,
 	 * -ENAMETOOLONG if it does not fit. */
 	int (*string)(struct rk__task *t, uint64_t at, char *ret, size_t size);
@@ -86,11 +84,6 @@ struct rk__host {
 	 * negative errno. NULL where nobody can map for another. */
 	int64_t (*map)(struct rk__task *t, const uint64_t arg[6], int memfd,
 		       uint64_t offset);
-	/* It is there, and its handle wants rk_map_sync at msync, and rk_unmap when
-	 * nothing is left of it. Offset: in the file. */
-	void (*mapped)(struct rk__task *t, uint64_t at, uint64_t length,
-		       const struct rk__target *f, uint32_t handle,
-		       int64_t offset);
 };
 
 /* Where a process is. */

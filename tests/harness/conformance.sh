@@ -82,11 +82,35 @@ for in; do
 	"$replay-library" /vol/t <"$in" >"${in%.in}.rump" || exit 1
 done
 END
+# Through a proxy, users come to the sockets as they would to a mount of root's.
+cat >"$WORK/proxy" <<'END'
+[ -z "${RUMP_SOCKET-}" ] || {
+	chmod a+rx "$(dirname "$RUMP_SOCKET")"
+	chmod a+rw "$RUMP_SOCKET"
+}
+replay=$1
+shift
+mkdir /vol/t
+for in; do
+	"$replay" /vol/t <"$in" >"${in%.in}.rump" || exit 1
+done
+END
+# How a door is opened: its options, its script, what replays.
+open_door()	# DOOR
+{
+	how=() script=$1 by=$replay
+	case $1 in
+	library)	how=(--no-fuse) ;;
+	preload*)	how=(--proxy=preload) script=proxy ;;
+	notify*)	how=(--proxy=notify) script=proxy by=$replay-static ;;
+	esac
+	case $1 in *-over) how+=(--under-mount) ;; esac
+}
 compare()	# DRIVER DOOR WHAT RUMP-OPTIONS...
 {
-	local driver=$1 door=$2 what="$1 $2 $3" source how=()
+	local driver=$1 door=$2 what="$1 $2 $3" source how script by
 	shift 3
-	[ "$door" = mount ] || how=(--no-fuse)
+	open_door "$door"
 	rm -f "$WORK"/rump.img* "$WORK"/*.rump
 	case $driver in
 	*ext4)	cp --sparse=always "$WORK/disk.img" "$WORK/rump.img"
@@ -98,7 +122,7 @@ compare()	# DRIVER DOOR WHAT RUMP-OPTIONS...
 	*)	source=$driver:$RULES$OPTIONS ;;
 	esac
 	"$RUMP" run "${how[@]}" "$@" -m "/vol=$source" -- \
-		sh "$WORK/$door" "$replay" $(scripts_of "$door") \
+		sh "$WORK/$script" "$by" $(scripts_of "$door") \
 		>"$WORK/log" 2>&1 ||
 		{ tail -n 30 "$WORK/log" >&2; fail "replay failed ($what)"; }
 	all "$door" native >"$WORK/all.native"

@@ -15,8 +15,15 @@ RUMP=${RUMP:-$BUILD/tools/rump/rump}
 LONG=${LONG:-0}
 # Of the mounts of some scripts, as ",execution=process".
 OPTIONS=${OPTIONS:-}
+# 1: as little as makes sense, for who runs a script as a part of his own.
+SHORT=${SHORT:-0}
+# How programs come to a server in some scripts: by a mount, or by preload or
+# notify, without one. DOOR: the options for that.
+PROXY=${PROXY:-}
+DOOR=()
+[ -z "$PROXY" ] || DOOR=(--proxy="$PROXY")
 PATH=$PATH:/usr/sbin:/sbin
-export BUILD RUMP LONG OPTIONS PATH
+export BUILD RUMP LONG OPTIONS SHORT PROXY PATH
 
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/rump-test.XXXXXX")
 CHILDREN=()
@@ -63,6 +70,7 @@ need_program()
 
 need_fuse()
 {
+	[ -z "$PROXY" ] || return 0
 	[ -e /dev/fuse ] || skip "no /dev/fuse on this machine"
 	[ -w /dev/fuse ] || skip "/dev/fuse may not be opened by this user"
 	unshare -Urm true 2>/dev/null ||
@@ -120,7 +128,7 @@ in_mount()
 {
 	local img=$1
 	shift
-	"$RUMP" run -m "/vol=ext4:$img" -- "$@"
+	"$RUMP" run "${DOOR[@]}" -m "/vol=ext4:$img" -- "$@"
 }
 
 # under_kills IMAGE EVERY COMMAND...: in_mount, and the server is killed at
@@ -131,7 +139,7 @@ under_kills()
 {
 	local img=$1 every=$2 n log=$WORK/under.log
 	shift 2
-	"$RUMP" run --kill-every "$every" -m "/vol=ext4:$img" -- "$@" \
+	"$RUMP" run "${DOOR[@]}" --kill-every "$every" -m "/vol=ext4:$img" -- "$@" \
 		>"$log" 2>&1 || { tail -n 60 "$log" >&2; fail "$1 saw an error"; }
 	n=$(kills_in "$log")
 	[ "$n" -gt 0 ] || fail "$1: the server was never killed"

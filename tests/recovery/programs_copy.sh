@@ -7,6 +7,7 @@ need_fuse
 need_program rsync tar
 
 every=20ms rounds=1 copies=3
+[ "$SHORT" = 0 ] || copies=1
 [ "$LONG" = 0 ] || { every=100ms rounds=6 copies=12; }
 img=$WORK/disk.img
 

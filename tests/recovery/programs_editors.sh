@@ -10,6 +10,7 @@ vim=$(command -v vim || command -v vim.tiny || true)
 joe=$(command -v joe || true)
 [ -n "$vim$joe" ] || skip "neither vim nor joe is installed"
 rounds=3
+[ "$SHORT" = 0 ] || rounds=1
 [ "$LONG" = 0 ] || rounds=30
 img=$WORK/disk.img
 image "$img" 64M -t ext4 -E "root_owner=$(id -u):$(id -g)"

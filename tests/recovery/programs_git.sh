@@ -7,6 +7,7 @@ need_fuse
 need_program git
 
 every=20ms commits=40 rounds=1
+[ "$SHORT" = 0 ] || commits=12
 [ "$LONG" = 0 ] || { every=100ms commits=150 rounds=4; }
 img=$WORK/disk.img
 

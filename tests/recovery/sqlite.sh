@@ -7,6 +7,7 @@ need_fuse
 need_program sqlite3 debugfs
 
 transactions=2000 kills=200 every=20ms
+[ "$SHORT" = 0 ] || transactions=400 kills=20
 [ "$LONG" = 0 ] || { transactions=10000 kills=1000 every=30ms; }
 img=$WORK/disk.img
 image "$img" 128M
@@ -35,7 +36,7 @@ while [ "$done_" -lt "$transactions" ] || [ "$killed" -lt "$kills" ]; do
 	first=$((done_ / 2 + 1)) last=$((done_ / 2 + transactions / 8))
 	load delete $first $last >"$WORK/roll.sql"
 	load wal $first $last >"$WORK/wal.sql"
-	"$RUMP" run --kill-every "$every" -m "/vol=ext4:$img" -- \
+	"$RUMP" run "${DOOR[@]}" --kill-every "$every" -m "/vol=ext4:$img" -- \
 		sh "$WORK/inside" "$WORK/roll.sql" "$WORK/wal.sql" \
 		>"$WORK/run.log" 2>&1 ||
 		{ cat "$WORK/run.log" >&2; fail "the program saw an error"; }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "run_proxy.h"
 #include "rump.h"
 #include "supervisor/loader.h"
 
@@ -167,6 +168,8 @@ int main(int argc, char **argv)
 
 	if (argc > 0)
 		argv[0] = (char *)self;
+	if (strcmp(self, PROXY_TRAMPOLINE) == 0 && argc > 1)
+		return proxy_trampoline(argv);
 	if (strcmp(self, "mount.fuse.rump") == 0)
 		return cmd_mount_helper(argc, argv);
 	if (strcmp(self, "umount.fuse.rump") == 0)

@@ -140,8 +140,7 @@ int for_each_peer(int (*fn)(void *arg, const char *socket_path,
 
 /* --- the nearest name ---------------------------------------------------------- */
 
-/* Letters to add, drop or change. */
-static unsigned distance(const char *a, const char *b)
+unsigned word_distance(const char *a, const char *b)
 {
 	unsigned row[65], left, corner;
 	size_t n = strlen(b);
@@ -172,7 +171,7 @@ struct nearest {
 static int compare(void *arg, const char *path, const struct rk_status *s)
 {
 	struct nearest *n = arg;
-	unsigned d = distance(n->to, s->name);
+	unsigned d = word_distance(n->to, s->name);
 
 	if (d < n->distance) {
 		n->distance = d;

@@ -56,6 +56,27 @@ static bool may_be_in_mount(const struct run *r, const char *path)
 	return w.found;
 }
 
+/* Without a mount the kernel would not find it, nor the working directory. */
+static bool proxy_alone_finds(const struct run *r, const char *name)
+{
+	const char *dir = getenv("PATH");
+	char path[PATH_MAX];
+	bool found = getcwd(path, sizeof path) && may_be_in_mount(r, path);
+
+	if (r->config.fuse)
+		return false;
+	if (strchr(name, '/'))
+		return found || may_be_in_mount(r, name) ||
+		       access(name, X_OK) < 0;
+	for (; dir && *dir && !found;
+	     dir += strcspn(dir, ":"), dir += *dir == ':') {
+		snprintf(path, sizeof path, "%.*s/", (int)strcspn(dir, ":"),
+			 dir);
+		found = may_be_in_mount(r, path);
+	}
+	return found;
+}
+
 static int not_found(const char *name)
 {
 	complain("program not found: %s", name);
@@ -126,7 +147,8 @@ static void make_view(int fd, const struct run *r)
 	answer(fd, &a, -1);
 }
 
-static _Noreturn void become(char **argv, const struct order *o,
+static _Noreturn void become(const struct run *r, char **argv,
+			     const struct order *o,
 			     const struct rlimit *limits, pid_t parent)
 {
 	int e;
@@ -137,7 +159,11 @@ static _Noreturn void become(char **argv, const struct order *o,
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(RUMP_FAILED);
-	execvp(argv[0], argv);
+	if (proxy_is_on(r))
+		proxy_become(r, argv, o->socket_path,
+			     proxy_alone_finds(r, argv[0]));
+	else
+		execvp(argv[0], argv);
 	e = errno;
 	_exit(e == ENOENT || e == ENOTDIR ? not_found(argv[0]) :
 	      not_executable(argv[0], e));
@@ -156,19 +182,21 @@ static _Noreturn void child(int fd, const struct run *r, char **argv,
 		if (n != sizeof o)
 			_exit(RUMP_FAILED);
 		if (o.step == STEP_GO)
-			become(argv, &o, limits, parent);
+			become(r, argv, &o, limits, parent);
 		make_view(fd, r);
 	}
 }
 
 /* --- the supervisor's side --------------------------------------------------- */
 
-int program_fork(const struct run *r, char **argv,
+int program_fork(struct run *r, char **argv,
 		 const struct rlimit *limits, struct program *ret, char *error)
 {
 	pid_t parent = getpid();
 	int pair[2], e;
 
+	if (proxy_is_on(r) && proxy_fork(r, error) < 0)
+		return -EAGAIN;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		goto fail;
 	fflush(NULL);
@@ -179,6 +207,8 @@ int program_fork(const struct run *r, char **argv,
 	}
 	e = errno;
 	close(pair[1]);
+	if (proxy_is_on(r))
+		close(r->proxy.listener[0]);
 	ret->fd = pair[0];
 	if (ret->pid > 0)
 		return 0;

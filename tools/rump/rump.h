@@ -45,6 +45,10 @@ void wait_for_end(const struct rk_status *status);
 /* Begins to use the one called name: a connection, which says so until it is
  * closed, or a negative errno. *ret_ns: its namespaces (user, mount), or -1. */
 int use_peer(const char *name, struct rk_status *ret, int ret_ns[2]);
+/* Letters to add, drop or change; b has at most 64. */
+unsigned word_distance(const char *a, const char *b);
+/* Has this process the capability of this number? */
+bool have_capability(int number);
 /* Says that there is no such server, and which name may be meant. */
 int complain_unknown(const char *name);
 /* Calls fn for each that answers, until it returns non-zero. */

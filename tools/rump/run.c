@@ -45,27 +45,30 @@ int run_exit_status(int status)
 }
 
 /* Starts the family and has the program wait for nothing but the word. */
-static int start(const struct run *r, struct program *p,
+static int start(struct run *r, struct program *p,
 		 struct rk__supervisor **ret, char *error)
 {
 	char ignored[RK_SERVER_ERROR_LEN];
 	int e = rk__supervisor_start(&r->config, ret, error);
 
+	if (e < 0)
+		*ret = NULL;
 	if (e >= 0 && view_is_own(r))
 		e = program_mount(p, *ret, error);
-	else if (e < 0)
-		*ret = NULL;
+	if (e >= 0 && proxy_is_on(r))
+		e = proxy_start(r, rk__supervisor_socket(*ret), error);
 	if (e < 0) {
 		/* its end takes the mounts along */
 		program_cancel(p);
 		if (*ret)
 			rk__supervisor_stop(*ret, NULL, ignored);
+		proxy_finish(r);
 	}
 	return e;
 }
 
 /* Returns the exit status of the run. */
-static int supervise(const struct rk__config *c, struct program *p,
+static int supervise(struct run *r, struct program *p,
 		     struct rk__supervisor *s)
 {
 	char error[RK_SERVER_ERROR_LEN] = "", stop_error[sizeof error] = "";
@@ -78,6 +81,7 @@ static int supervise(const struct rk__config *c, struct program *p,
 		program_go(p, rk__supervisor_socket(s));
 	if (e >= 0)
 		e = rk__supervisor_run(s, error);
+	proxy_finish(r);
 	if (e < 0)
 		complain("%s", error[0] ? error : strerror(-e));
 	if (rk__supervisor_stop(s, &summary, stop_error) < 0 && e >= 0) {
@@ -87,7 +91,7 @@ static int supervise(const struct rk__config *c, struct program *p,
 	/* one that was given up leaves the program its errors, and its time */
 	while (status < 0 && waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (c->kill_every_us)
+	if (r->config.kill_every_us)
 		run_print_summary(NULL, &summary);
 	return e < 0 ? RUMP_FAILED : run_exit_status(status);
 }
@@ -103,6 +107,8 @@ int cmd_run(int argc, char **argv)
 
 	default_config(&r.config);
 	e = run_read_options(argc, argv, &r);
+	if (!e)
+		e = proxy_choose(&r, argv[optind]);
 	if (e)
 		return e;
 	if (r.n_uses || r.separate)
@@ -114,5 +120,5 @@ int cmd_run(int argc, char **argv)
 	if (program_fork(&r, argv + optind, &limits, &p, error) < 0 ||
 	    start(&r, &p, &s, error) < 0)
 		return complain("%s", error);
-	return supervise(&r.config, &p, s);
+	return supervise(&r, &p, s);
 }

@@ -7,6 +7,7 @@
 #define RUMP_RUN_H
 
 #include <sys/types.h>
+#include "run_proxy.h"
 #include "rump.h"
 
 enum { USES_MAX = 16, BINDS_MAX = 32 };
@@ -38,6 +39,7 @@ struct run {
 	unsigned n_uses;
 	struct bind bind[BINDS_MAX];
 	unsigned n_binds;
+	struct proxy proxy;
 };
 
 /* --- run_options.c ------------------------------------------------------------ */
@@ -47,7 +49,8 @@ int run_read_options(int argc, char **argv, struct run *ret);
 
 /* --- view.c: in the child ------------------------------------------------------ */
 
-/* The paths at which something of a server will be: fn for each. */
+/* The paths at which something of a server will be, by a mount or by a proxy:
+ * fn for each. */
 void view_each_path(const struct run *r,
 		    void (*fn)(void *arg, const char *path), void *arg);
 /* There is something that the host does not see. */
@@ -79,8 +82,8 @@ struct program {
 /* Is it there? Says so and returns an exit status if not; 0 if it is, or if
  * only the mounts can tell. */
 int program_find(const struct run *r, const char *name);
-/* Forks the child, which waits. limits: what the program is to have. */
-int program_fork(const struct run *r, char **argv,
+/* Forks the child, which waits, and the broker of a proxy. limits: what the program is to have. */
+int program_fork(struct run *r, char **argv,
 		 const struct rlimit *limits, struct program *ret, char *error);
 /* Has it make its view, and hands the mounts of r->config to s. */
 int program_mount(const struct program *p, struct rk__supervisor *s,

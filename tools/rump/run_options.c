@@ -41,12 +41,22 @@ static const char help[] =
 "  --deadline TIME     a call that computes longer is a hang, its server is\n"
 "                      replaced (10s)\n"
 "  --name NAME         of the server, for rump ps and the library (its pid)\n"
+"  --proxy=KIND        serve the program's system calls without a mount: preload\n"
+"                      (a library in it, and a seccomp filter under that), notify\n"
+"                      (the filter alone), none, or auto: a mount where one can be\n"
+"                      made, else the best of the others, and say which. Without\n"
+"                      the option as auto, but silent where there is a mount\n"
+"  --under-mount       with --proxy: a mount as well, which serves what has no\n"
+"                      absolute path\n"
+"  --no-net            with --proxy=preload: no filter under the library\n"
+"  --proxy-report      say at the end which way the calls went\n"
 "  --no-fuse           make no mounts: the program uses the library, by the\n"
 "                      socket in $RUMP_SOCKET, which is always set\n"
 "\n"
 "times are written like 50ms, 10s, 2m\n"
 "\n"
 "examples: rump run -m /vol=ext4:disk.img,ro -- ls -l /vol\n"
+"          rump run --proxy=preload -m /vol=ext4:disk.img -- git -C /vol/src status\n"
 "          rump run --root ext4:rootfs.img --bind /etc/resolv.conf -- /bin/sh\n";
 
 __attribute__((format(printf, 3, 4)))
@@ -198,6 +208,17 @@ static int read_option(int o, struct run *r, char *error)
 	case 'F':
 		c->fuse = false;
 		return 0;
+	case 'p':
+		return proxy_read_kind(optarg, &r->proxy.kind, error);
+	case 'u':
+		r->proxy.under_mount = true;
+		return 0;
+	case 'N':
+		r->proxy.no_net = true;
+		return 0;
+	case 'P':
+		r->proxy.report = true;
+		return 0;
 	}
 	return UNKNOWN_OPTION;
 }
@@ -239,6 +260,10 @@ int run_read_options(int argc, char **argv, struct run *ret)
 		{ "deadline", required_argument, NULL, 'd' },
 		{ "name", required_argument, NULL, 'n' },
 		{ "no-fuse", no_argument, NULL, 'F' },
+		{ "proxy", required_argument, NULL, 'p' },
+		{ "under-mount", no_argument, NULL, 'u' },
+		{ "no-net", no_argument, NULL, 'N' },
+		{ "proxy-report", no_argument, NULL, 'P' },
 		{ "help", no_argument, NULL, 'h' }, { 0 },
 	};
 	char error[RK_SERVER_ERROR_LEN] = "";

@@ -158,7 +158,7 @@ static int explain(const struct use *u, int e, const struct rk_status *s)
 	return complain_unknown(u->name);
 }
 
-static int join(struct use *u, bool fuse)
+static int join(struct use *u, const struct run *r)
 {
 	char error[RK_SERVER_ERROR_LEN] = "";
 	struct rk_status s = { 0 };
@@ -169,14 +169,17 @@ static int join(struct use *u, bool fuse)
 		return explain(u, u->conn, &s);
 	if (s.audience != RK_AUDIENCE_SHARED)
 		return refuse_kind(u, &s);
-	if (!fuse || ns[1] < 0)
-		return 0;
-	e = read_paths(u, &s);
-	if (!e && rk__shared_clone(ns[0], ns[1], s.n_mounts, u->tree,
-				   error) < 0)
+	e = r->config.fuse || proxy_is_on(r) ? read_paths(u, &s) : 0;
+	if (!e && r->config.fuse && ns[1] < 0)
+		e = complain("'%s' was started without mounts; use it with "
+			     "--proxy=preload or --proxy=notify", u->name);
+	if (!e && r->config.fuse &&
+	    rk__shared_clone(ns[0], ns[1], s.n_mounts, u->tree, error) < 0)
 		e = complain("%s: %s", u->name, error);
-	if (!e)
+	if (!e && (r->config.fuse || proxy_is_on(r)))
 		u->n = s.n_mounts;
+	if (ns[1] < 0)
+		return e;
 	close(ns[0]);
 	close(ns[1]);
 	return e;
@@ -184,7 +187,7 @@ static int join(struct use *u, bool fuse)
 
 static void close_trees(struct run *r)
 {
-	for (unsigned i = 0; i < r->n_uses; i++)
+	for (unsigned i = 0; i < r->n_uses && r->config.fuse; i++)
 		for (unsigned k = 0; k < r->use[i].n; k++)
 			close(r->use[i].tree[k]);
 }
@@ -262,9 +265,16 @@ static int go(struct run *r, char **argv, const struct rlimit *limits)
 		return complain("%s", error);
 	}
 	close_trees(r);
+	if (proxy_is_on(r) && proxy_start(r, NULL, error) < 0) {
+		program_cancel(&p);
+		proxy_finish(r);
+		return complain("%s", error);
+	}
 	program_forward_signals(p.pid);
 	program_go(&p, r->use[0].socket);
-	return wait_for(r, p.pid);
+	e = wait_for(r, p.pid);
+	proxy_finish(r);
+	return e;
 }
 
 /* Ours come first: the library's socket is that of the first. */
@@ -290,7 +300,6 @@ int run_shared(struct run *r, char **argv)
 {
 	char error[RK_SERVER_ERROR_LEN] = "";
 	unsigned others = r->n_uses;
-	bool fuse = r->config.fuse;
 	struct rlimit limits;
 	int status = 0, stopped;
 
@@ -303,7 +312,7 @@ int run_shared(struct run *r, char **argv)
 	for (unsigned i = 0; i < r->n_uses; i++)
 		find_socket(&r->use[i]);
 	for (unsigned i = 0; i < r->n_uses && !status; i++)
-		status = join(&r->use[i], fuse);
+		status = join(&r->use[i], r);
 	if (!status)
 		status = go(r, argv, &limits);
 	stopped = stop_own(r);

@@ -43,7 +43,9 @@ static bool is_root(const char *path)
 void view_each_path(const struct run *r,
 		    void (*fn)(void *arg, const char *path), void *arg)
 {
-	for (uint32_t i = 0; r->config.fuse && i < r->config.n_mounts; i++)
+	if (!r->config.fuse && !proxy_is_on(r))
+		return;
+	for (uint32_t i = 0; i < r->config.n_mounts; i++)
 		fn(arg, r->config.mount[i].path);
 	for (unsigned i = 0; i < r->n_uses; i++)
 		for (unsigned k = 0; k < r->use[i].n; k++)
@@ -72,7 +74,8 @@ bool view_is_own(const struct run *r)
 {
 	bool found = r->n_binds > 0;
 
-	view_each_path(r, note_any, &found);
+	if (r->config.fuse)
+		view_each_path(r, note_any, &found);
 	return found;
 }
 
