@@ -15,8 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 #include "client_int.h"
+
+enum { NS = 1000000000 };
 
 struct rk__watch {
 	struct rk__link *link;
@@ -206,10 +210,47 @@ static int look(struct rk_pollfd *fds, unsigned n, struct pollfd *p)
 	return r < 0 ? r : found;
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * NS + t.tv_nsec;
+}
+
+/* Until when; times that nobody lives to see are for ever. */
+static int64_t end_of(const struct timespec *timeout)
+{
+	int64_t ns;
+
+	if (!timeout ||
+	    __builtin_mul_overflow((int64_t)timeout->tv_sec, NS, &ns) ||
+	    __builtin_add_overflow(ns, (int64_t)timeout->tv_nsec, &ns) ||
+	    __builtin_add_overflow(ns, now_ns(), &ns))
+		return INT64_MAX;
+	return ns;
+}
+
+/* The signals that wait are let in while it sleeps, and only then. */
+static int sleep_until(struct pollfd *p, unsigned n, int64_t end,
+		       const uint64_t *mask)
+{
+	int64_t left = end == INT64_MAX ? 0 : end - now_ns();
+	struct timespec t = { 0 };
+	long r;
+
+	if (left > 0)
+		t = (struct timespec){ left / NS, left % NS };
+	r = syscall(SYS_ppoll, p, n, end == INT64_MAX ? NULL : &t, mask,
+		    sizeof *mask);
+	return r < 0 ? -errno : (int)r;
+}
+
 /* p has the host's descriptors already; a watch takes the place of the first
  * descriptor of its server. */
 static int wait_for_any(const struct rk_pollfd *fds, unsigned n,
-			struct pollfd *p, struct rk__watch **w, int timeout_ms)
+			struct pollfd *p, struct rk__watch **w, int64_t end,
+			const uint64_t *mask)
 {
 	int r = 0, ready;
 
@@ -225,44 +266,43 @@ static int wait_for_any(const struct rk_pollfd *fds, unsigned n,
 	}
 	if (r < 0)
 		return r;
-	ready = poll(p, n, timeout_ms);
+	ready = sleep_until(p, n, end, mask);
 	if (ready <= 0)
-		return ready < 0 ? -errno : 0;
+		return ready;
 	for (unsigned i = 0; r == 0 && i < n; i++)
 		if (w[i] && p[i].revents)
 			r = take_answer(w[i]);
 	return r < 0 ? r : ready;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-int rk_poll(struct rk_pollfd *fds, unsigned n, int timeout_ms)
+int rk_ppoll(struct rk_pollfd *fds, unsigned n, const struct timespec *timeout,
+	     const uint64_t *mask)
 {
 	struct pollfd *p = calloc(n + 1, sizeof *p);
 	struct rk__watch **w = calloc(n + 1, sizeof *w);
-	int64_t end = now_ms() + timeout_ms;
+	bool wait = !timeout || timeout->tv_sec || timeout->tv_nsec;
+	int64_t end = end_of(timeout);
 	int r = p && w ? 0 : -ENOMEM;
 
 	while (r == 0) {
 		r = look(fds, n, p);
-		if (r != 0 || timeout_ms == 0)
+		if (r != 0 || !wait)
 			break;
-		r = wait_for_any(fds, n, p, w, timeout_ms);
+		r = wait_for_any(fds, n, p, w, end, mask);
 		if (r <= 0)
 			break;
 		r = 0;
-		if (timeout_ms > 0) {
-			timeout_ms = (int)(end - now_ms());
-			timeout_ms = timeout_ms < 0 ? 0 : timeout_ms;
-		}
 	}
 	free(p);
 	free(w);
 	return r;
+}
+
+int rk_poll(struct rk_pollfd *fds, unsigned n, int timeout_ms)
+{
+	const struct timespec t = {
+		timeout_ms / 1000, timeout_ms % 1000 * 1000000L,
+	};
+
+	return rk_ppoll(fds, n, timeout_ms < 0 ? NULL : &t, NULL);
 }

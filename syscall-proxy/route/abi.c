@@ -3,13 +3,26 @@
  */
 #include <asm/stat.h>
 #include <asm/statfs.h>
+#include <sys/sysmacros.h>
 #include "calls.h"
 
+enum {
+	DEV_MAJOR = 4095,		/* no device of the kernel has it */
+	DEV_MOUNTS = 256,		/* of one server */
+	STAT_VALID = 0x20,		/* ST_VALID: libc need not look for flags */
+};
+
+uint64_t rk__dev(uint32_t server, uint64_t dev)
+{
+	return makedev(DEV_MAJOR, server * DEV_MOUNTS + dev % DEV_MOUNTS);
+}
+
 /* As huge_encode_dev() of the kernel: what stat(2) hands out on 64-bit. */
-int rk__put_stat(struct rk__task *t, uint64_t at, const struct rk_stat *st)
+int rk__put_stat(struct rk__task *t, uint64_t at, uint32_t server,
+		 const struct rk_stat *st)
 {
 	struct stat s = {
-		.st_dev = st->dev,
+		.st_dev = rk__dev(server, st->dev),
 		.st_ino = st->ino,
 		.st_nlink = st->nlink,
 		.st_mode = st->mode,
@@ -43,7 +56,7 @@ int rk__put_statfs(struct rk__task *t, uint64_t at, const struct rk_statfs *st)
 		.f_fsid.val = { (int)st->fsid, (int)(st->fsid >> 32) },
 		.f_namelen = st->namelen,
 		.f_frsize = st->bsize,
-		.f_flags = st->flags,
+		.f_flags = st->flags | STAT_VALID,
 	};
 
 	return t->host->copy_out(t, at, &s, sizeof s);

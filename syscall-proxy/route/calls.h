@@ -27,10 +27,15 @@ static inline enum rk__routed rk__done(int64_t *ret, int64_t result)
 	return RK__DONE;
 }
 
+enum { RK__HANDLE_TYPE = 0x72 };	/* of struct file_handle: ours follows */
+
 /* abi.c: structs as the kernel gives them, to the caller's memory. 0, or
  * -EFAULT. */
-int rk__put_stat(struct rk__task *t, uint64_t at, const struct rk_stat *st);
+int rk__put_stat(struct rk__task *t, uint64_t at, uint32_t server,
+		 const struct rk_stat *st);
 int rk__put_statfs(struct rk__task *t, uint64_t at,
 		   const struct rk_statfs *st);
+/* What st_dev is: each server counts its mounts from 1. */
+uint64_t rk__dev(uint32_t server, uint64_t dev);
 
 #endif

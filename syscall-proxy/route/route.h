@@ -40,6 +40,8 @@ struct rk__target {
 struct rk__task;
 
 struct rk__host {
+	bool foreign;	/* the caller is another process: its signals are not ours */
+
 	/* The caller's memory. 0, or -EFAULT. string: its length without the NUL,
 	 * -ENAMETOOLONG if it does not fit. */
 	int (*string)(struct rk__task *t, uint64_t at, char *ret, size_t size);
@@ -80,10 +82,6 @@ struct rk__host {
 	int (*host_path)(struct rk__task *t, int fd, char *ret, size_t size);
 	/* After a chdir: t->cwd has changed and wants to be remembered. */
 	void (*cwd_changed)(struct rk__task *t);
-	/* Maps a memfd into the caller: mmap(2) with fd replaced. The address or a
-	 * negative errno. NULL where nobody can map for another. */
-	int64_t (*map)(struct rk__task *t, const uint64_t arg[6], int memfd,
-		       uint64_t offset);
 };
 
 /* Where a process is. */

@@ -115,6 +115,7 @@ int rk_complete(struct rk_client *client, struct rk_completion *ret,
 		unsigned max, unsigned min);
 
 struct statx;
+struct timespec;
 
 /*
  * Gathers: readv(2) and its like as one op, and so atomic, up to RK_IO_MAX bytes
@@ -163,6 +164,10 @@ struct rk_pollfd {
 	uint16_t events, revents;
 };
 int rk_poll(struct rk_pollfd *fds, unsigned n, int timeout_ms);
+/* The same with ppoll(2)'s timeout (NULL: for ever) and set of signals that are
+ * blocked while it sleeps (the kernel's, of 64; NULL: those that are). */
+int rk_ppoll(struct rk_pollfd *fds, unsigned n, const struct timespec *timeout,
+	     const uint64_t *mask);
 
 /*
  * File pages. With RK_ATTACH_PAGES, what pread, fstat, fstatat and statx ask for
