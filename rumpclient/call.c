@@ -8,29 +8,36 @@
 #include <sys/socket.h>
 #include "client_int.h"
 
+void rk__call_prepare(struct rk__call *call, struct rk__link *l)
+{
+	const struct rk_client *c = l->client;
+
+	call->link = l;
+	call->index = 0;
+	call->ringing = false;
+	call->req = (struct rk_request){ 0 };
+	if (l->channel) {
+		call->payload = rk__payload(l, 0);
+		call->room = RK_SYNC_PAYLOAD;
+	} else if (c && c->door) {
+		call->payload = l->message;
+		call->room = RK_IN_MAX;
+	} else {
+		call->payload = l->message + sizeof(struct rk_request);
+		call->room = RK_MESSAGE_MAX - sizeof(struct rk_request);
+	}
+}
+
 int rk__call_begin(struct rk_client *c, struct rk__call *ret)
 {
 	struct rk__link *l;
 	int before = errno;
-	int r = rk__link_get(c, &l);
+	int r = rk__link_get(c, (uintptr_t)ret, &l);
 
 	errno = before;
-	if (r < 0)
-		return r;
-	ret->link = l;
-	ret->index = 0;
-	ret->req = (struct rk_request){ 0 };
-	if (l->channel) {
-		ret->payload = rk__payload(l, 0);
-		ret->room = RK_SYNC_PAYLOAD;
-	} else if (c->door) {
-		ret->payload = l->message;
-		ret->room = RK_IN_MAX;
-	} else {
-		ret->payload = l->message + sizeof(struct rk_request);
-		ret->room = RK_MESSAGE_MAX - sizeof(struct rk_request);
-	}
-	return 0;
+	if (r == 0)
+		rk__call_prepare(ret, l);
+	return r;
 }
 
 int64_t rk__take_answer(struct rk__link *l, uint32_t i, uint32_t op,
@@ -53,9 +60,8 @@ int64_t rk__take_answer(struct rk__link *l, uint32_t i, uint32_t op,
 
 /* The caller was interrupted: asks for the request back. It is answered all
  * the same, by -EINTR or by what it came to. */
-static void cancel(struct rk__call *call)
+static void cancel(struct rk__link *l)
 {
-	struct rk__link *l = call->link;
 	volatile uint16_t *flags = &rk__slot(l, 0)->request.flags;
 
 	*flags = RK_REQ_CANCELLED;
@@ -64,6 +70,31 @@ static void cancel(struct rk__call *call)
 	l->rung = l->next;
 	atomic_store(&l->channel->doorbell, l->next);
 	rk__link_ring(l);
+}
+
+void rk__call_settle(struct rk__link *l)
+{
+	struct rk_slot *slot = rk__slot(l, 0);
+	uint64_t asked = atomic_load(&slot->asked), answered;
+	const struct rk_op_info *info = rk_op_info(slot->request.op);
+	int before = errno, r = 0;
+
+	if (!l->dead && atomic_load(&slot->answered) != asked) {
+		if (info && (info->flags & RK_OP_BLOCKS))
+			cancel(l);
+		else
+			rk__link_ring(l);
+	}
+	atomic_store(&slot->waiting, 1);
+	while (!l->dead && r != -ESHUTDOWN) {
+		answered = atomic_load(&slot->answered);
+		if (answered == atomic_load(&slot->asked))
+			break;
+		r = rk__link_sleep(l, (_Atomic uint32_t *)&slot->answered,
+				   (uint32_t)answered);
+	}
+	atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
+	errno = before;
 }
 
 static int sleep_for_answer(struct rk__call *call, struct rk_slot *slot,
@@ -84,7 +115,7 @@ static int sleep_for_answer(struct rk__call *call, struct rk_slot *slot,
 				   (uint32_t)answered);
 		if (r == -EINTR && !cancelled) {
 			cancelled = true;
-			cancel(call);
+			cancel(l);
 		}
 	}
 	atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
@@ -140,8 +171,12 @@ static int64_t door_call(struct rk__call *call, void *back,
 /* The signal that the kernel would send with this error; 0: none. */
 static int signal_of(const struct rk__call *call, int64_t result)
 {
-	bool too_large = result == -EFBIG && call->link->client->size_limited;
+	const struct rk_client *c = call->link->client;
+	bool too_large = result == -EFBIG && c && c->size_limited;
 
+	/* Who calls for others passes it on. */
+	if (c && (c->flags & RK_ATTACH_POOL))
+		return 0;
 	switch (call->req.op) {
 	case RK_OP_write:
 	case RK_OP_pwrite2:
@@ -164,17 +199,20 @@ int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
 	/* The library answers by its result; errno stays the caller's, who may
 	 * himself stand in for a call of the C library. */
 	int before = errno;
+	const struct rk_client *c = call->link->client;
 	int64_t r;
 	int signal;
 
 	call->req.seq = ++call->link->seq;
 	if (call->link->channel)
 		r = channel_call(call, back, ret_out_len);
-	else if (call->link->client->door)
+	else if (c && c->door)
 		r = door_call(call, back, ret_out_len);
 	else
 		r = rk__socket_call(call, back, ret_out_len);
 	signal = r < 0 ? signal_of(call, r) : 0;
+	if (!call->ringing)
+		rk__link_put(call->link);
 	if (signal)
 		raise(signal);
 	errno = before;

@@ -1,153 +1,29 @@
 /*
- * client.c - attach and detach, a link for each thread, and fork.
- *
- * Theory of operation. A link belongs to the thread that opened it: that
- * thread's list finds it, and frees it when the thread ends. The client has all
- * of its links on a list too, so that rk_detach can close them; the struct of
- * another thread's link stays with that thread, marked by client NULL.
- *
- * fork: the parent waits until the child has attached, because what the child
- * inherits are the descriptors of that moment. The lock is held across the
- * fork, so that nothing changes in the child's copy.
+ * client.c - attach and detach, and what a server is told of the process.
  */
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
-#include <fcntl.h>
 #include "client_int.h"
+#include "links.h"
 #include "runtime.h"
 
-enum {
-	FORK_WAIT_MS = 2000,
-	USUAL_FILES = 1024,		/* a server's own limit */
-};
+enum { USUAL_FILES = 1024 };		/* a server's own limit */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+struct rk_client *rk__clients;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static struct rk_client *clients;
-static pthread_key_t key;
-static int fork_pipe[2] = { -1, -1 };
-
-static _Thread_local struct rk__link *own
-	__attribute__((tls_model("initial-exec")));
-
-static void forget(struct rk__link *l)
-{
-	struct rk__link **at = l->client ? &l->client->links : NULL;
-
-	while (at && *at && *at != l)
-		at = &(*at)->next_of_client;
-	if (at && *at)
-		*at = l->next_of_client;
-}
-
-static void thread_ends(void *unused)
-{
-	struct rk__link *l, *next;
-
-	(void)unused;
-	pthread_mutex_lock(&lock);
-	for (l = own; l; l = next) {
-		next = l->next_of_thread;
-		forget(l);
-		rk__link_close(l);
-		free(l);
-	}
-	own = NULL;
-	pthread_mutex_unlock(&lock);
-}
-
-/* --- fork --------------------------------------------------------------------- */
 
 static void before_fork(void)
 {
-	pthread_mutex_lock(&lock);
-	if (clients && pipe2(fork_pipe, O_CLOEXEC) < 0)
-		fork_pipe[0] = fork_pipe[1] = -1;
-}
-
-static void close_pipe_end(int i)
-{
-	if (fork_pipe[i] >= 0)
-		close(fork_pipe[i]);
-	fork_pipe[i] = -1;
-}
-
-static void after_fork_parent(void)
-{
-	struct pollfd p = { .fd = fork_pipe[0], .events = POLLIN };
-
-	close_pipe_end(1);
-	/* The end of the pipe: the child has attached, or is no more. */
-	while (p.fd >= 0 && poll(&p, 1, FORK_WAIT_MS) < 0 && errno == EINTR)
-		;
-	close_pipe_end(0);
-	pthread_mutex_unlock(&lock);
-}
-
-/* Links whose client was detached, by this thread or another. */
-static void drop_detached(void)
-{
-	struct rk__link **at = &own, *l;
-
-	while ((l = *at)) {
-		if (l->client) {
-			at = &l->next_of_thread;
-			continue;
-		}
-		*at = l->next_of_thread;
-		free(l);
-	}
-}
-
-static void own_link(struct rk_client *c, struct rk__link *l)
-{
-	drop_detached();
-	l->next_of_client = c->links;
-	c->links = l;
-	l->next_of_thread = own;
-	own = l;
-	pthread_setspecific(key, &own);
-}
-
-static void attach_child(struct rk_client *c)
-{
-	struct rk__link *l = c->links, *mine = NULL, *next;
-
-	/* It may need one of its parent's connections to come to its own. */
-	if (c->error == 0)
-		c->error = rk__link_open(c, RK_HELLO_FORK, rk__transport_of(c),
-					 &c->token, &mine);
-	for (; l; l = next) {
-		next = l->next_of_client;
-		rk__link_close(l);
-		free(l);
-	}
-	c->links = NULL;
-	if (mine)
-		own_link(c, mine);
-}
-
-static void after_fork_child(void)
-{
-	close_pipe_end(0);
-	/* Links of detached clients are on no client's list. */
-	drop_detached();
-	own = NULL;
-	for (struct rk_client *c = clients; c; c = c->next)
-		attach_child(c);
-	close_pipe_end(1);
-	pthread_mutex_unlock(&lock);
+	rk__fork_before(true);
 }
 
 static void init(void)
 {
-	pthread_key_create(&key, thread_ends);
-	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+	rk__links_init();
+	pthread_atfork(before_fork, rk__fork_parent, rk__fork_child);
 }
 
 /* --- attach ------------------------------------------------------------------- */
@@ -184,25 +60,25 @@ static void tell_limits(struct rk_client *c)
 }
 
 /* Takes over c. */
-static int attach(struct rk_client *c, struct rk_client **ret)
+static int attach(struct rk_client *c, enum rk_hello_kind kind,
+		  struct rk_client **ret)
 {
-	struct rk__link *l;
+	uint64_t mask = rk__block_signals(), inner;
 	int r;
 
 	pthread_once(&once, init);
-	pthread_mutex_lock(&lock);
-	r = rk__link_open(c, RK_HELLO_ATTACH, rk__transport_of(c), &c->token,
-			  &l);
+	inner = rk__lock();
+	r = rk__link_first(c, kind);
 	if (r == 0) {
-		own_link(c, l);
-		c->next = clients;
-		clients = c;
+		c->next = rk__clients;
+		rk__clients = c;
 		*ret = c;
 	}
-	pthread_mutex_unlock(&lock);
+	rk__unlock(inner);
+	rk__restore_signals(mask);
 	if (r < 0)
 		free(c);
-	else
+	else if (!(c->flags & RK_ATTACH_POOL) && kind == RK_HELLO_ATTACH)
 		tell_limits(c);
 	return r;
 }
@@ -211,7 +87,8 @@ int rk_attach(const char *socket_path, unsigned flags, struct rk_client **ret)
 {
 	struct rk_client *c;
 
-	if (flags & ~(unsigned)(RK_ATTACH_SOCKET | RK_ATTACH_PAGES))
+	if (flags & ~(unsigned)(RK_ATTACH_SOCKET | RK_ATTACH_PAGES |
+				RK_ATTACH_POOL))
 		return -EINVAL;
 	if (strlen(socket_path) >= sizeof c->path)
 		return -ENAMETOOLONG;
@@ -220,7 +97,24 @@ int rk_attach(const char *socket_path, unsigned flags, struct rk_client **ret)
 		return -ENOMEM;
 	c->flags = flags;
 	strcpy(c->path, socket_path);
-	return attach(c, ret);
+	return attach(c, RK_HELLO_ATTACH, ret);
+}
+
+int rk_attach_child(const struct rk_client *parent, struct rk_client **ret)
+{
+	struct rk_client *c;
+
+	if (parent->door)
+		return -EOPNOTSUPP;
+	c = calloc(1, sizeof *c);
+	if (!c)
+		return -ENOMEM;
+	c->flags = parent->flags;
+	c->token = parent->token;
+	c->limited = parent->limited;
+	c->size_limited = parent->size_limited;
+	strcpy(c->path, parent->path);
+	return attach(c, RK_HELLO_FORK, ret);
 }
 
 int rk_attach_door(const struct rk_door *door, void *ctx,
@@ -232,92 +126,36 @@ int rk_attach_door(const struct rk_door *door, void *ctx,
 		return -ENOMEM;
 	c->door = door;
 	c->door_ctx = ctx;
-	return attach(c, ret);
+	return attach(c, RK_HELLO_ATTACH, ret);
 }
 
 void rk_detach(struct rk_client *client)
 {
-	struct rk_client **at = &clients;
-	struct rk__link *l, *next;
+	struct rk_client **at = &rk__clients;
+	uint64_t mask;
 
 	if (!client)
 		return;
-	pthread_mutex_lock(&lock);
+	mask = rk__lock();
 	while (*at != client)
 		at = &(*at)->next;
 	*at = client->next;
-	for (l = client->links; l; l = next) {
-		next = l->next_of_client;
-		rk__link_close(l);
-	}
-	drop_detached();
-	pthread_mutex_unlock(&lock);
+	rk__links_end(client);
+	rk__unlock(mask);
 	if (client->door)
 		client->door->end(client->door_ctx);
 	free(client);
 }
 
-static int open_for_thread(struct rk_client *c, struct rk__link **ret)
-{
-	uint64_t token;
-	int r;
-
-	pthread_mutex_lock(&lock);
-	token = c->token;
-	r = c->error;
-	if (r == 0)
-		r = rk__link_open(c, RK_HELLO_THREAD, rk__transport_of(c),
-				  &token, ret);
-	if (r == 0)
-		own_link(c, *ret);
-	pthread_mutex_unlock(&lock);
-	return r;
-}
-
-int rk__link_get(struct rk_client *c, struct rk__link **ret)
-{
-	for (struct rk__link *l = own; l; l = l->next_of_thread) {
-		if (l->client != c)
-			continue;
-		*ret = l;
-		return l->dead ? -ESHUTDOWN : 0;
-	}
-	return open_for_thread(c, ret);
-}
-
-/* A new connection, because the kernel tells of a connection who made it. */
-static int replace_link(struct rk_client *c, struct rk__link *old)
-{
-	uint64_t token = c->token;
-	struct rk__link *l, **at = &own;
-	int r;
-
-	pthread_mutex_lock(&lock);
-	r = rk__link_open(c, RK_HELLO_THREAD, rk__transport_of(c), &token,
-			  &l);
-	if (r == 0) {
-		while (*at != old)
-			at = &(*at)->next_of_thread;
-		*at = old->next_of_thread;
-		forget(old);
-		rk__link_close(old);
-		free(old);
-		own_link(c, l);
-	}
-	pthread_mutex_unlock(&lock);
-	return r;
-}
-
 int rk_refresh(struct rk_client *client)
 {
 	struct rk__link *l;
-	int r = rk__link_get(client, &l);
+	int r = rk__link_get(client, (uintptr_t)&l, &l);
 
 	if (r < 0)
 		return r;
-	if (l->n_busy)
-		return -EBUSY;
-	r = replace_link(client, l);
+	r = l->n_busy ? -EBUSY : rk__link_replace(client, l);
+	rk__link_put(l);
 	/* Answered by a server that has heard of it. */
 	if (r == 0)
 		r = (int)rk_null(client);

@@ -22,9 +22,17 @@ struct rk__pending {
 };
 
 struct rk__link {
-	struct rk_client *client;	/* NULL: the client was detached */
+	struct rk_client *_Atomic client; /* NULL: closed, may be used again */
 	struct rk__link *next_of_client;
 	struct rk__link *next_of_thread;
+	struct rk__link *next_idle;	/* of a pool */
+	_Atomic uintptr_t busy;		/* where its call is on the stack, or 0 */
+	uint64_t taken_seq;		/* seq when that call began */
+	bool ringing;			/* it is one of ring.c */
+	bool guest_call;		/* a vfork child's */
+	bool guest;			/* the link itself is */
+	bool pooled;			/* no thread's */
+	bool orphan;			/* the parent's, of before the fork */
 	int fd;				/* connection */
 	int event_fd;			/* doorbell, -1 on a socket */
 	struct rk_channel *channel;	/* NULL on a socket */
@@ -45,6 +53,8 @@ struct rk__link {
 struct rk_client {
 	struct rk_client *next;		/* all of this process */
 	struct rk__link *links;
+	struct rk__link *idle;		/* of RK_ATTACH_POOL */
+	unsigned n_idle;
 	uint64_t token;
 	unsigned flags;
 	int error;			/* of the attach after a fork */
@@ -55,14 +65,42 @@ struct rk_client {
 	char path[108];
 };
 
-/* connect.c: opens a link. Token: of the process, 0; the new one is returned. */
-int rk__link_open(struct rk_client *c, enum rk_hello_kind kind,
-		  enum rk_transport transport, uint64_t *token,
-		  struct rk__link **ret);
+/* connect.c: opens a link that is closed. Token: of the process, 0; the new one
+ * is returned. */
+int rk__link_open(struct rk__link *l, struct rk_client *c,
+		  enum rk_hello_kind kind, enum rk_transport transport,
+		  uint64_t *token);
 enum rk_transport rk__transport_of(const struct rk_client *c);
 void rk__link_close(struct rk__link *l);	/* keeps *l */
-/* client.c: the calling thread's link. 0 or a negative errno. */
-int rk__link_get(struct rk_client *c, struct rk__link **ret);
+
+/*
+ * links.c: a link for a call, which gives it back. frame: where the call is on
+ * the stack, an object that lives as long as it has the link. 0 or a negative
+ * errno.
+ */
+int rk__link_get(struct rk_client *c, uintptr_t frame, struct rk__link **ret);
+int rk__link_get_ring(struct rk_client *c, uintptr_t frame,
+		      struct rk__link **ret);
+void rk__link_put(struct rk__link *l);
+void rk__links_init(void);
+/* Locks the lists of links and clients, with all signals blocked. */
+uint64_t rk__lock(void);
+void rk__unlock(uint64_t mask);
+uint64_t rk__block_signals(void);
+void rk__restore_signals(uint64_t mask);
+bool rk__is_guest(void);
+/* Under the lock: */
+int rk__link_first(struct rk_client *c, enum rk_hello_kind kind);
+void rk__links_end(struct rk_client *c);
+/* In a child: those of its parent. */
+void rk__links_leave(struct rk__link *first, uintptr_t frame);
+/* Takes the lock: another one in place of the calling thread's. */
+int rk__link_replace(struct rk_client *c, struct rk__link *old);
+void rk__link_moved(struct rk__link *l, int from, int to);
+/* fork.c */
+void rk__link_orphan(struct rk__link *l);
+/* client.c: all of this process, under the lock */
+extern struct rk_client *rk__clients;
 
 /* wait.c */
 struct rk__spin {
@@ -86,9 +124,14 @@ struct rk__call {
 	uint8_t *payload;
 	size_t room;
 	uint32_t index;			/* slot; for the ring, 1 and up */
+	bool ringing;			/* ring.c gives the link back */
 };
 int rk__call_begin(struct rk_client *c, struct rk__call *ret);
+void rk__call_prepare(struct rk__call *call, struct rk__link *l);
+/* Gives the link back, as does who begins a call and does not end it. */
 int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len);
+/* The call's caller left it; its answer comes, and nobody takes it. */
+void rk__call_settle(struct rk__link *l);
 int64_t rk__socket_call(struct rk__call *call, void *back,
 			uint32_t *ret_out_len);
 
@@ -97,6 +140,8 @@ uint64_t rk__piece_of(const struct rk_client *c, uint64_t count);
 
 /* poll.c */
 void rk__watch_free(struct rk__watch *w);
+bool rk__watch_is_guest(const struct rk__watch *w);
+void rk__watch_moved(struct rk__watch *w, int from, int to);
 
 /* ring.c */
 int rk__submit_begin(struct rk_client *c, struct rk__call *ret);

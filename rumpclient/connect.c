@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -196,31 +197,23 @@ enum rk_transport rk__transport_of(const struct rk_client *c)
 }
 
 /* Nobody is connected to: the link is the room for what is sent. */
-static int open_door(struct rk_client *c, enum rk_hello_kind kind,
-		       struct rk__link **ret)
+static int open_door(struct rk__link *l, struct rk_client *c,
+		     enum rk_hello_kind kind)
 {
-	struct rk__link *l;
-
 	/* What it leads to is not there in a child. */
 	if (kind == RK_HELLO_FORK)
 		return -ESHUTDOWN;
-	l = calloc(1, sizeof *l);
-	if (!l)
-		return -ENOMEM;
-	l->client = c;
-	l->fd = l->event_fd = -1;
 	l->message = malloc(RK_IN_MAX);
-	if (!l->message) {
-		free(l);
+	if (!l->message)
 		return -ENOMEM;
-	}
-	*ret = l;
+	l->fd = l->event_fd = -1;
+	l->client = c;
 	return 0;
 }
 
-int rk__link_open(struct rk_client *c, enum rk_hello_kind kind,
-		  enum rk_transport transport, uint64_t *token,
-		  struct rk__link **ret)
+int rk__link_open(struct rk__link *l, struct rk_client *c,
+		  enum rk_hello_kind kind, enum rk_transport transport,
+		  uint64_t *token)
 {
 	struct rk_hello hello = {
 		.magic = RK_HELLO_MAGIC,
@@ -230,16 +223,15 @@ int rk__link_open(struct rk_client *c, enum rk_hello_kind kind,
 		.token = *token,
 	};
 	struct rk_welcome welcome;
-	struct rk__link *l;
 	int r;
 
+	/* Nobody else sees one without a client, but walks over it. */
+	memset((char *)l + offsetof(struct rk__link, next_idle), 0,
+	       sizeof *l - offsetof(struct rk__link, next_idle));
 	if (c->door)
-		return open_door(c, kind, ret);
-	l = calloc(1, sizeof *l);
-	if (!l)
-		return -ENOMEM;
-	l->client = c;
+		return open_door(l, c, kind);
 	l->event_fd = -1;
+	l->guest = rk__is_guest();
 	l->seq = first_seq();
 	l->budget_ns = l->spin_max_ns = spin_max();
 	l->fd = connect_to(c->path);
@@ -248,19 +240,22 @@ int rk__link_open(struct rk_client *c, enum rk_hello_kind kind,
 	r = l->fd < 0 ? l->fd : greet(l, &hello, &welcome);
 	if (r < 0) {
 		rk__link_close(l);
-		free(l);
 		return r;
 	}
 	*token = welcome.token;
-	*ret = l;
+	l->client = c;
 	return 0;
 }
 
 void rk__link_close(struct rk__link *l)
 {
-	if (l->fd >= 0)
+	/* A vfork child's descriptors were in its own table. */
+	bool ours = !l->guest || rk__is_guest();
+
+	l->client = NULL;
+	if (l->fd >= 0 && ours)
 		close(l->fd);
-	if (l->event_fd >= 0)
+	if (l->event_fd >= 0 && ours)
 		close(l->event_fd);
 	if (l->channel)
 		munmap(l->channel, RK_CHANNEL_SIZE);
@@ -270,5 +265,4 @@ void rk__link_close(struct rk__link *l)
 	l->fd = l->event_fd = -1;
 	l->channel = NULL;
 	l->message = NULL;
-	l->client = NULL;
 }

@@ -24,6 +24,7 @@ enum { NS = 1000000000 };
 
 struct rk__watch {
 	struct rk__link *link;
+	struct rk__link *owner;		/* of which it is, in use meanwhile */
 	uint64_t seq;			/* of the question */
 	bool asked;
 	unsigned n;
@@ -34,11 +35,20 @@ void rk__watch_free(struct rk__watch *w)
 {
 	if (!w)
 		return;
-	if (w->link) {
-		rk__link_close(w->link);
-		free(w->link);
-	}
+	rk__link_close(w->link);
+	free(w->link);
 	free(w);
+}
+
+bool rk__watch_is_guest(const struct rk__watch *w)
+{
+	return w && w->link->guest;
+}
+
+void rk__watch_moved(struct rk__watch *w, int from, int to)
+{
+	if (w)
+		rk__link_moved(w->link, from, to);
 }
 
 /* --- one server ----------------------------------------------------------------- */
@@ -100,14 +110,20 @@ static int open_watch(struct rk_client *c, struct rk__link *l, unsigned n)
 	if (c->door)
 		return -EOPNOTSUPP;
 	w = calloc(1, sizeof *w + n * sizeof *w->fds);
-	if (!w)
+	if (w)
+		w->link = calloc(1, sizeof *w->link);
+	if (!w || !w->link) {
+		free(w);
 		return -ENOMEM;
-	r = rk__link_open(c, RK_HELLO_THREAD, RK_TRANSPORT_SOCKET, &token,
-			  &w->link);
+	}
+	r = rk__link_open(w->link, c, RK_HELLO_THREAD, RK_TRANSPORT_SOCKET,
+			  &token);
 	if (r < 0) {
+		free(w->link);
 		free(w);
 		return r;
 	}
+	w->owner = l;
 	w->n = n;
 	l->watch = w;
 	return 0;
@@ -134,17 +150,15 @@ static int send_question(struct rk__watch *w)
 	return 0;
 }
 
-/* Has the server say when one of these is ready; *ret_fd becomes readable. */
-static int watch(const struct rk_pollfd *fds, unsigned n, struct rk_client *c,
-		 struct rk__watch **ret)
+static int ask(const struct rk_pollfd *fds, unsigned n, struct rk_client *c,
+	       struct rk__link *l)
 {
 	struct rk_poll_fd *now = calloc(n, sizeof *now);
-	struct rk__link *l;
 	unsigned k;
-	int r = now ? rk__link_get(c, &l) : -ENOMEM;
+	int r = 0;
 
-	if (r < 0)
-		goto out;
+	if (!now)
+		return -ENOMEM;
 	k = gather(fds, n, c, now, NULL);
 	if (l->watch && (l->watch->n != k ||
 			 memcmp(l->watch->fds, now, k * sizeof *now))) {
@@ -153,14 +167,30 @@ static int watch(const struct rk_pollfd *fds, unsigned n, struct rk_client *c,
 	}
 	if (!l->watch)
 		r = open_watch(c, l, k);
-	if (r < 0)
-		goto out;
-	memcpy(l->watch->fds, now, k * sizeof *now);
-	if (!l->watch->asked)
-		r = send_question(l->watch);
-	*ret = l->watch;
-out:
+	if (r == 0) {
+		memcpy(l->watch->fds, now, k * sizeof *now);
+		if (!l->watch->asked)
+			r = send_question(l->watch);
+	}
 	free(now);
+	return r;
+}
+
+/* Has the server say when one of these is ready: the watch's connection becomes
+ * readable. Its link is in use until then. */
+static int watch(const struct rk_pollfd *fds, unsigned n, struct rk_client *c,
+		 uintptr_t frame, struct rk__watch **ret)
+{
+	struct rk__link *l;
+	int r = rk__link_get(c, frame, &l);
+
+	if (r < 0)
+		return r;
+	r = ask(fds, n, c, l);
+	if (r < 0)
+		rk__link_put(l);
+	else
+		*ret = l->watch;
 	return r;
 }
 
@@ -246,55 +276,74 @@ static int sleep_until(struct pollfd *p, unsigned n, int64_t end,
 	return r < 0 ? -errno : (int)r;
 }
 
-/* p has the host's descriptors already; a watch takes the place of the first
- * descriptor of its server. */
-static int wait_for_any(const struct rk_pollfd *fds, unsigned n,
-			struct pollfd *p, struct rk__watch **w, int64_t end,
-			const uint64_t *mask)
-{
-	int r = 0, ready;
+struct wait {
+	struct rk_pollfd *fds;
+	unsigned n;
+	struct pollfd *p;		/* with the host's descriptors */
+	struct rk__watch **watch;
+	int64_t end;
+	const uint64_t *mask;
+};
 
-	for (unsigned i = 0; r == 0 && i < n; i++) {
-		w[i] = NULL;
-		if (!is_first(fds, i))
+/* A watch takes the place of the first descriptor of its server. */
+static int start_watches(struct wait *w)
+{
+	int r = 0;
+
+	memset(w->watch, 0, w->n * sizeof *w->watch);
+	for (unsigned i = 0; r == 0 && i < w->n; i++) {
+		if (!is_first(w->fds, i))
 			continue;
-		r = watch(fds, n, fds[i].client, &w[i]);
+		r = watch(w->fds, w->n, w->fds[i].client, (uintptr_t)w,
+			  &w->watch[i]);
 		if (r == 0)
-			p[i] = (struct pollfd){
-				.fd = w[i]->link->fd, .events = POLLIN,
+			w->p[i] = (struct pollfd){
+				.fd = w->watch[i]->link->fd, .events = POLLIN,
 			};
 	}
-	if (r < 0)
-		return r;
-	ready = sleep_until(p, n, end, mask);
-	if (ready <= 0)
-		return ready;
-	for (unsigned i = 0; r == 0 && i < n; i++)
-		if (w[i] && p[i].revents)
-			r = take_answer(w[i]);
+	return r;
+}
+
+static int wait_for_any(struct wait *w)
+{
+	int r = start_watches(w), ready = r;
+
+	if (r == 0)
+		ready = sleep_until(w->p, w->n, w->end, w->mask);
+	for (unsigned i = 0; i < w->n; i++) {
+		struct rk__watch *at = w->watch[i];
+
+		if (!at)
+			continue;
+		if (ready > 0 && r == 0 && w->p[i].revents)
+			r = take_answer(at);
+		rk__link_put(at->owner);
+	}
 	return r < 0 ? r : ready;
 }
 
 int rk_ppoll(struct rk_pollfd *fds, unsigned n, const struct timespec *timeout,
 	     const uint64_t *mask)
 {
-	struct pollfd *p = calloc(n + 1, sizeof *p);
-	struct rk__watch **w = calloc(n + 1, sizeof *w);
+	struct wait w = {
+		.fds = fds, .n = n, .mask = mask, .end = end_of(timeout),
+		.p = calloc(n + 1, sizeof *w.p),
+		.watch = calloc(n + 1, sizeof *w.watch),
+	};
 	bool wait = !timeout || timeout->tv_sec || timeout->tv_nsec;
-	int64_t end = end_of(timeout);
-	int r = p && w ? 0 : -ENOMEM;
+	int r = w.p && w.watch ? 0 : -ENOMEM;
 
 	while (r == 0) {
-		r = look(fds, n, p);
+		r = look(fds, n, w.p);
 		if (r != 0 || !wait)
 			break;
-		r = wait_for_any(fds, n, p, w, end, mask);
+		r = wait_for_any(&w);
 		if (r <= 0)
 			break;
 		r = 0;
 	}
-	free(p);
-	free(w);
+	free(w.p);
+	free(w.watch);
 	return r;
 }
 

@@ -15,19 +15,21 @@ enum { RING_EVERY = 8 };	/* submissions between silent doorbells */
 int rk__submit_begin(struct rk_client *c, struct rk__call *ret)
 {
 	struct rk__link *l;
-	int r = rk__link_get(c, &l);
+	int r = rk__link_get_ring(c, (uintptr_t)ret, &l);
 
 	if (r < 0)
 		return r;
-	if (l->n_busy == RK_RING_SLOTS)
+	if (l->n_busy == RK_RING_SLOTS) {
+		rk__link_put(l);
 		return -EAGAIN;
+	}
 	while (l->pending[l->next % RK_RING_SLOTS].busy)
 		l->next++;
+	rk__call_prepare(ret, l);
+	ret->ringing = true;
 	if (!l->channel)
-		return rk__call_begin(c, ret) < 0 ? -ESHUTDOWN : 0;
-	ret->link = l;
+		return 0;
 	ret->index = 1 + l->next % RK_RING_SLOTS;
-	ret->req = (struct rk_request){ 0 };
 	ret->payload = rk__payload(l, ret->index);
 	ret->room = RK_RING_PAYLOAD;
 	return 0;
@@ -80,11 +82,14 @@ static void kick(struct rk__link *l)
 int rk_kick(struct rk_client *client)
 {
 	struct rk__link *l;
-	int r = rk__link_get(client, &l);
+	int r = rk__link_get_ring(client, (uintptr_t)&l, &l);
 
-	if (r == 0 && l->channel)
+	if (r < 0)
+		return r;
+	if (l->channel)
 		kick(l);
-	return r;
+	rk__link_put(l);
+	return 0;
 }
 
 static bool answered(struct rk__link *l, uint32_t i)
@@ -165,15 +170,12 @@ static int wait_for_some(struct rk__link *l, struct rk_completion *ret,
 	return n ? (int)n : r;
 }
 
-int rk_complete(struct rk_client *client, struct rk_completion *ret,
-		unsigned max, unsigned min)
+static int complete(struct rk__link *l, struct rk_completion *ret,
+		    unsigned max, unsigned min)
 {
-	struct rk__link *l;
 	unsigned n;
-	int r = rk__link_get(client, &l);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (l->channel && l->rung != l->next)
 		kick(l);
 	else if (l->channel && l->n_busy)
@@ -186,4 +188,17 @@ int rk_complete(struct rk_client *client, struct rk_completion *ret,
 		n += (unsigned)r;
 	}
 	return (int)n;
+}
+
+int rk_complete(struct rk_client *client, struct rk_completion *ret,
+		unsigned max, unsigned min)
+{
+	struct rk__link *l;
+	int r = rk__link_get_ring(client, (uintptr_t)&l, &l);
+
+	if (r < 0)
+		return r;
+	r = complete(l, ret, max, min);
+	rk__link_put(l);
+	return r;
 }

@@ -29,7 +29,12 @@ int64_t rk_##name(struct rk_client *client ARGS_##name(RK_SIG))		\
 	if (r_ == 0)							\
 		r_ = rk_encode_##name(&call_.req, call_.payload,	\
 				      call_.room, &a_);			\
-	return r_ < 0 ? r_ : rk__call_end(&call_, back_, &got_);	\
+	else								\
+		return r_;						\
+	if (r_ == 0)							\
+		return rk__call_end(&call_, back_, &got_);		\
+	rk__link_put(call_.link);					\
+	return r_;							\
 }
 RK_OPS(CALL)
 
@@ -50,7 +55,12 @@ int rk_submit_##name(struct rk_client *client, uint64_t tag		\
 	if (r_ == 0)							\
 		r_ = rk_encode_##name(&call_.req, call_.payload,	\
 				      call_.room, &a_);			\
-	return r_ < 0 ? r_ : rk__submit_end(&call_, tag, back_);	\
+	else								\
+		return r_;						\
+	if (r_ == 0)							\
+		r_ = rk__submit_end(&call_, tag, back_);		\
+	rk__link_put(call_.link);					\
+	return r_;							\
 }
 RK_OPS(SUBMIT)
 

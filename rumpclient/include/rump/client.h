@@ -11,7 +11,16 @@
  *
  * Threads. Any thread may use a client; each gets a channel of its own at its
  * first call, freed when the thread ends. Descriptors, working directory, umask
- * and locks belong to the process. The functions are not async-signal-safe.
+ * and locks belong to the process.
+ *
+ * Handlers. A signal handler may make calls, also one that interrupted a call of
+ * the same thread: it gets another channel. One that is left by siglongjmp leaves
+ * the call done, or interrupted as the handler's signal would. What is not
+ * async-signal-safe is memory: a call that needs a channel, rk_poll, gathers and
+ * the calls across the border use malloc, and so must not be made by a handler
+ * that may have interrupted malloc: a thread whose handlers call has to have made
+ * one nested call before. In a build with memory of its own (the preload's) all
+ * are async-signal-safe, but rk_detach and rk_refresh.
  *
  * fork(). A child inherits descriptors as from the kernel, shared offsets and
  * all, and has channels of its own when fork() returns. Children made without
@@ -42,6 +51,10 @@ enum {
 	RK_ATTACH_SOCKET = 1 << 0,	/* requests over the socket, no memfd */
 	RK_ATTACH_PAGES = 1 << 1,	/* what is read often is read without a
 					 * request, see "File pages" below */
+	RK_ATTACH_POOL = 1 << 2,	/* for who calls for many others: any
+					 * thread's call takes an idle channel.
+					 * No rings, no handlers, no signals
+					 * raised, no limits told */
 };
 
 /*
@@ -58,6 +71,13 @@ int rk_socket_path(const char *name, char *ret, size_t size);
  * -EPROTO.
  */
 int rk_attach(const char *socket_path, unsigned flags, struct rk_client **ret);
+
+/*
+ * A new client of the same server and flags, in this process, with the
+ * descriptors, working directory, umask and limits that the parent's has now, as
+ * from fork(). Errors as above; -EOPNOTSUPP: the parent is not a server's.
+ */
+int rk_attach_child(const struct rk_client *parent, struct rk_client **ret);
 
 /*
  * Closes all descriptors of the client and frees it. No other thread may be in
