@@ -11,7 +11,7 @@ image "$img" 16M
 for sig in TERM INT HUP USR1; do
 	rm -f "$WORK/ready" "$WORK/got"
 	# An asynchronous child of a script ignores INT; env resets it.
-	env --default-signal=INT,QUIT "$RUMP" run -m "/vol=ext4:$img" -- bash -c '
+	env --default-signal=INT,QUIT "$RUMP" run "${DOOR[@]}" -m "/vol=ext4:$img" -- bash -c '
 		trap "echo yes >$1/got; exit 7" '"$sig"'
 		echo >"$1/ready"
 		while :; do sleep 0.1; done' - "$WORK" &
@@ -32,7 +32,7 @@ if command -v script >/dev/null; then
 	# What script(1) reports is the end of its shell, not of the run.
 	cat >"$WORK/tty" <<END
 trap : INT
-"$RUMP" run -m /vol=ext4:$img -- bash -c '
+"$RUMP" run ${DOOR[*]} -m /vol=ext4:$img -- bash -c '
 	trap "echo caught >>$WORK/caught; exit 9" INT
 	[ -t 0 ] && [ -t 1 ] || exit 8
 	echo >$WORK/ready
@@ -51,7 +51,7 @@ END
 fi
 
 # A SIGKILL of the run itself takes everything along: the runner looks.
-"$RUMP" run -m "/vol=ext4:$img" -- sleep 60 &
+"$RUMP" run "${DOOR[@]}" -m "/vol=ext4:$img" -- sleep 60 &
 run=$!
 background "$run"
 sleep 1

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "daemon.h"
 #include "driver.h"
+#include "run_proxy.h"
 #include "runtime.h"
 #include "supervisor/drivers.h"
 #include "supervisor/spec.h"
@@ -21,6 +22,8 @@ static const char start_help[] =
 "that rump run -s NAME starts see them, at PATH, or at /NAME where no path is\n"
 "given. Programs of the library find it by its name.\n"
 "\n"
+"  --no-fuse           make no mounts: for the library, and for rump run --proxy;\n"
+"                      so it is where none can be made\n"
 "  --foreground        stay, and stop cleanly at SIGINT, SIGTERM or SIGHUP\n"
 "  --deadline TIME     a call that computes longer is a hang, its server is\n"
 "                      replaced (10s)\n"
@@ -68,6 +71,7 @@ static int read_start_options(int argc, char **argv, struct mount_request *q,
 {
 	static const struct option options[] = {
 		{ "foreground", no_argument, NULL, 'f' },
+		{ "no-fuse", no_argument, NULL, 'F' },
 		{ "deadline", required_argument, NULL, 'd' },
 		{ "kill-every", required_argument, NULL, 'k' },
 		{ "help", no_argument, NULL, 'h' }, { 0 },
@@ -88,6 +92,9 @@ static int read_start_options(int argc, char **argv, struct mount_request *q,
 		case 'k':
 			e = read_time("--kill-every", 1, &c->kill_every_us,
 				      error);
+			break;
+		case 'F':
+			c->fuse = false;
 			break;
 		case 'h':
 			fputs(start_help, stdout);
@@ -184,6 +191,11 @@ int cmd_start(int argc, char **argv)
 		e = add_mount(&q.config, argv[i], error);
 	if (!e)
 		e = refuse_taken(&q.config, error);
+	if (!e && q.config.fuse && proxy_try_fuse(error) < 0) {
+		fprintf(stderr, "rump: start: without mounts, for rump run "
+			"--proxy and the library: %s\n", error);
+		q.config.fuse = false;
+	}
 	if (!e)
 		e = shared_start(&q, error);
 	return e < 0 ? complain("%s", error) : 0;
