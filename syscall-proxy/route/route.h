@@ -88,6 +88,8 @@ struct rk__host {
 struct rk__cwd {
 	bool inside;			/* in a server: there it is its own cwd */
 	uint32_t server;
+	int32_t fd;			/* inside: RK_AT_FDCWD, or a descriptor of
+					 * the directory, if cwd_by_fd */
 };
 
 /* Who calls. The host's own state may follow; it embeds this. */
@@ -95,6 +97,9 @@ struct rk__task {
 	const struct rk__host *host;
 	const struct rk__proxy_config *config;
 	struct rk__cwd cwd;
+	/* The client's working directory is another's: a chdir into a server keeps
+	 * a descriptor of the directory instead. */
+	bool cwd_by_fd;
 };
 
 enum rk__routed {

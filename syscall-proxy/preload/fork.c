@@ -1,0 +1,114 @@
+/*
+ * fork.c - new processes.
+ *
+ * A child of fork is a client of its own at each server, with its parent's
+ * descriptors; while the server makes it one, the parent waits. One that would
+ * have none, and is not inside of a server, attaches when it needs to.
+ *
+ * A child that shares our memory until it execs (vfork, posix_spawn) runs on a
+ * view of its own, by its parent's links. It is prepared before, because the
+ * child goes straight on with the program; the parent undoes it.
+ */
+#include <errno.h>
+#include <linux/sched.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include "bare.h"
+#include "preload_int.h"
+#include "links.h"
+
+static bool anything_ours(void)
+{
+	return rk__view()->cwd.inside || rk__fd_any() || rk__maps_any();
+}
+
+static int64_t do_fork(long nr, const uint64_t arg[6], uint64_t new_sp,
+		       uint64_t sp, uint64_t ip)
+{
+	uint64_t mask = rk__signals_off();
+	bool keep = anything_ours();
+	int64_t r;
+
+	rk__fork_before(keep);
+	r = rk__clone_raw(nr, arg, sp, ip);
+	if (r != 0) {
+		rk__fork_parent();
+		rk__signals_back(mask);
+		return r;
+	}
+	rk__fork_child();
+	if (!keep) {
+		rk__clients_forget();
+		rk__fdmap_forget();
+	}
+	if (rk__counts)
+		atomic_fetch_add(&rk__counts->processes, 1);
+	rk__signals_back(mask);
+	if (new_sp)
+		rk__clone_continue(sp, ip, new_sp);
+	return 0;
+}
+
+static int64_t do_vfork(long nr, const uint64_t arg[6], uint64_t sp,
+			uint64_t ip)
+{
+	struct rk__view *v;
+	int64_t r;
+
+	rk__clients_attach_all();
+	v = rk__view_push();
+	if (!v)
+		return -ENOMEM;
+	rk__vfork_begin();
+	r = rk__clone_raw(nr, arg, sp, ip);
+	rk__vfork_end();
+	rk__view_pop(v);
+	return r;
+}
+
+static int64_t by_flags(long nr, uint64_t flags, const uint64_t arg[6],
+			const uint64_t without_stack[6], uint64_t new_sp,
+			uint64_t sp, uint64_t ip)
+{
+	if (!(flags & CLONE_VM))
+		return do_fork(nr, without_stack, new_sp, sp, ip);
+	if (flags & CLONE_VFORK && !(flags & CLONE_FILES))
+		return do_vfork(nr, arg, sp, ip);
+	/* A thread. */
+	return rk__clone_raw(nr, arg, sp, ip);
+}
+
+static int64_t do_clone3(const uint64_t arg[6], uint64_t sp, uint64_t ip)
+{
+	struct {
+		struct clone_args known;
+		uint8_t more[64];
+	} copy = { 0 };
+	uint64_t other[6] = { (uintptr_t)&copy, arg[1] };
+	const struct clone_args *given = (const void *)arg[0];
+	uint64_t new_sp = 0;
+
+	/* The kernel says what is wrong with it. */
+	if (arg[1] < CLONE_ARGS_SIZE_VER0 || arg[1] > sizeof copy || !given)
+		return RK__RAW(SYS_clone3, arg);
+	memcpy(&copy, given, arg[1]);
+	if (copy.known.stack)
+		new_sp = copy.known.stack + copy.known.stack_size;
+	copy.known.stack = copy.known.stack_size = 0;
+	return by_flags(SYS_clone3, given->flags, arg, other, new_sp, sp, ip);
+}
+
+int64_t rk__do_fork(long nr, const uint64_t arg[6], uint64_t sp, uint64_t ip)
+{
+	uint64_t other[6];
+
+	if (nr == SYS_fork)
+		return do_fork(nr, arg, 0, sp, ip);
+	if (nr == SYS_vfork)
+		return do_vfork(nr, arg, sp, ip);
+	if (nr == SYS_clone3)
+		return do_clone3(arg, sp, ip);
+	memcpy(other, arg, sizeof other);
+	other[1] = 0;
+	return by_flags(nr, arg[0], arg, other, arg[1], sp, ip);
+}
