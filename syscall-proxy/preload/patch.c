@@ -187,11 +187,7 @@ static bool alone(void)
 static void classes_fill(void)
 {
 	for (int nr = 0; nr < RK__CALL_NUMBERS; nr++)
-		rk__entry_class[nr] = rk__class[nr] == RK__CLASS_FD0 &&
-						      !rk__always(nr) ?
-					      RK__CLASS_FD0 :
-				      rk__wanted(nr) ? RK__CLASS_ANY :
-						       RK__CLASS_NONE;
+		rk__entry_class[nr] = rk__site_class(nr);
 }
 
 int rk__patch(const void *table, size_t size, struct rk__patched *ret)

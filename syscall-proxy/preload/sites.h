@@ -69,10 +69,10 @@ rk__sites_sites(const struct rk__sites_head *h)
 /* sites_check.c: whether it is a table, in all it says. 0 or -EINVAL. */
 int rk__sites_check(const void *table, size_t size);
 
-/* Whether a call has to be looked at inside of a process, whatever its words
- * are: it changes what the process is or has. */
-bool rk__always(long nr);
-/* The same, or it may be ours by its class (rk__class). */
+/* enum rk__class of a call inside of a process: as rk__class has it, and those that
+ * change what the process is or has, whatever their words are. */
+uint8_t rk__site_class(long nr);
+/* Not RK__CLASS_NONE. */
 bool rk__wanted(long nr);
 
 #endif

@@ -6,8 +6,10 @@
 #include <sys/syscall.h>
 #include "preload/sites.h"
 
-bool rk__always(long nr)
+uint8_t rk__site_class(long nr)
 {
+	if (nr < 0 || nr >= RK__CALLS)
+		return RK__CLASS_NONE;
 	switch (nr) {
 	case SYS_clone:
 	case SYS_clone3:
@@ -18,6 +20,8 @@ bool rk__always(long nr)
 	case SYS_exit:
 	case SYS_exit_group:
 	case SYS_close_range:
+	case SYS_dup2:
+	case SYS_dup3:
 	case SYS_recvmsg:
 	case SYS_recvmmsg:
 	case SYS_sendmsg:
@@ -42,15 +46,17 @@ bool rk__always(long nr)
 	case SYS_setns:
 	case SYS_chroot:
 	case SYS_pivot_root:
-		return true;
+		return RK__CLASS_ANY;
+	case SYS_close:
+	case SYS_dup:
+		return RK__CLASS_FD0;
 	}
-	return false;
+	return rk__class[nr];
 }
 
 bool rk__wanted(long nr)
 {
-	return rk__always(nr) ||
-	       (nr >= 0 && nr < RK__CALLS && rk__class[nr] != RK__CLASS_NONE);
+	return rk__site_class(nr) != RK__CLASS_NONE;
 }
 
 static bool site_is_right(const struct rk__sites_object *o,
