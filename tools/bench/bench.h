@@ -15,7 +15,7 @@
 #include "channel.h"
 #include "recovery/family.h"
 
-enum { SIDES_MAX = 4, ROUNDS_MAX = 64 };
+enum { SIDES_MAX = 6, ROUNDS_MAX = 64 };
 
 /* One side of a comparison: does the work n times. 0, or a negative errno. */
 struct side {
@@ -103,6 +103,9 @@ void row_memory(void);
  * beside ours of the model `process`. */
 void row_local(const char *image, const char *native);
 void row_models(const char *socket, const char *volume);
+/* sides: "NAME=COMMAND" each, which becomes a worker; work: what it does. */
+void row_proxy(const char *row, const char *work, unsigned n, char **sides,
+	       unsigned n_sides);
 /* Started by `rump-bench start`. */
 void row_first(void);
 

@@ -25,6 +25,7 @@ static const char usage[] =
 "	models SOCKET VOLUME: of a server of the model interrupt\n"
 "	first\n"
 "and without:\n"
+"	proxy ROW WORK N SIDE=COMMAND...: each command becomes a worker\n"
 "	local IMAGE NATIVE: the driver in this process\n"
 "	start PROGRAM ARGUMENTS: runs a program in which `first` is asked\n";
 
@@ -91,6 +92,9 @@ static void run_row(int n, char **a)
 		row_local(a[1], a[2]);
 	else if (!strcmp(a[0], "models") && n == 3)
 		row_models(a[1], a[2]);
+	else if (!strcmp(a[0], "proxy") && n > 4)
+		row_proxy(a[1], a[2], (unsigned)atoi(a[3]), a + 4,
+			  (unsigned)n - 4);
 	else if (!strcmp(a[0], "first"))
 		row_first();
 	else

@@ -52,6 +52,16 @@ function ratio(what, row, ref, limit,   r)
 		human(m[row, "rump"], "ns") " to " human(m[row, ref], "ns"))
 }
 
+# The same of two sides that are named.
+function between(what, row, side, ref, limit,   r)
+{
+	if (!has(row, side) || !has(row, ref))
+		return
+	r = m[row, side] / m[row, ref]
+	show(what, sprintf("%.3f", r), r, limit, "<= " limit,
+		human(m[row, side], "ns") " to " human(m[row, ref], "ns"))
+}
+
 function plain(what, row, side, limit, limit_text)
 {
 	if (has(row, side))
@@ -139,6 +149,26 @@ END {
 	ratio("null op in the program / getppid", "local_null", "native", 0.44)
 	ratio("stat in the program / native", "local_stat", "native", "")
 	ratio("pread 4 KiB in the program / native", "local_pread", "native", "")
+	n_foreign = split("getppid host", foreign, " ")
+	for (i = 1; i <= n_foreign; i++) {
+		call = foreign[i] == "host" ? "4 KiB of a host file" : foreign[i]
+		between(call ", preload / native", "proxy_" foreign[i], "alone", "native", 1.05)
+		between(call ", preload and net / native", "proxy_" foreign[i], "preload", "native", "")
+		between(call ", under the net / native", "proxy_" foreign[i], "net", "native", 1.5)
+	}
+	ratio("hot 4 KiB pread, preload / native", "proxy_hot_pread", "native", 1.1)
+	ratio("hot fstat, preload / native", "proxy_hot_fstat", "native", 1.1)
+	ratio("hot stat, preload / native", "proxy_hot_stat", "native", 1.1)
+	ratio("create ... unlink, preload / mount, one core", "proxy_create", "mount", 0.6)
+	ratio("  / native", "proxy_create", "native", "")
+	plain("stat through notify, one core", "proxy_notify", "rump", 10000, "<= 10 us")
+	ratio("  / gVisor", "proxy_notify", "gvisor", "")
+	ratio("  / native", "proxy_notify", "native", "")
+	n_loads = split("git_status tar sqlite", load, " ")
+	for (i = 1; i <= n_loads; i++) {
+		between(load[i] ", preload / mount", "proxy_" load[i], "preload", "mount", "")
+		between("  / native", "proxy_" load[i], "preload", "native", "")
+	}
 	models("null op", "model_null")
 	models("stat", "model_stat")
 	models("create and unlink", "model_create")
