@@ -20,6 +20,7 @@
 #include "broker/broker.h"
 #include "broker/cwds.h"
 #include "broker/registry.h"
+#include "broker/sites.h"
 #include "notify/notify.h"
 
 enum {
@@ -304,6 +305,7 @@ static int prepare(struct broker *b, char *error)
 		.listener = b->how->notify,
 		.config = b->config,
 	};
+	struct rk__sites_report report;
 	int e;
 
 	ignore_signals();
@@ -313,6 +315,11 @@ static int prepare(struct broker *b, char *error)
 	e = map_counts(b);
 	if (e < 0)
 		return fail(error, e, "map the counters");
+	if (b->config->patch) {
+		e = rk__sites_make(NULL, 0, &report, &b->sites);
+		if (e < 0)
+			return fail(error, e, "find what can be patched");
+	}
 	e = rk__registry_create(b->config, &b->registry);
 	if (e < 0)
 		return fail(error, e, "watch descriptors");
