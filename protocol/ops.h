@@ -98,7 +98,8 @@
 	OP(poll_fds,	66, BY_NONE, BLOCKS)				\
 	OP(offer,	67, BY_FD,   MUTATES | PROCESS)			\
 	OP(take,	68, BY_NONE, MUTATES | PROCESS)			\
-	OP(resolve,	69, BY_PATH, 0)
+	OP(resolve,	69, BY_PATH, 0)					\
+	OP(reopen,	70, BY_FD,   MUTATES | BLOCKS | FILES | PROCESS)
 
 #define ARGS_null(A)
 #define ARGS_openat(A)		A(DIR, dirfd) A(PATH, path) A(U32, flags) A(U32, mode)
@@ -115,6 +116,8 @@
 #define ARGS_mknodat(A)		A(DIR, dirfd) A(PATH, path) A(U32, mode) A(U64, dev)
 #define ARGS_unlinkat(A)	A(DIR, dirfd) A(PATH, path) A(U32, flags)
 #define ARGS_renameat2(A)	A(DIR, olddirfd) A(PATH, oldpath) A(DIR, newdirfd) A(PATH, newpath) A(U32, flags)
+/* oldpath "" with AT_EMPTY_PATH is root's; with AT_SYMLINK_FOLLOW too it is as by
+ * the name of the descriptor in /proc/self/fd, which everybody may */
 #define ARGS_linkat(A)		A(DIR, olddirfd) A(PATH, oldpath) A(DIR, newdirfd) A(PATH, newpath) A(U32, flags)
 #define ARGS_symlinkat(A)	A(PATH, target) A(DIR, dirfd) A(PATH, path)
 #define ARGS_readlinkat(A)	A(DIR, dirfd) A(PATH, path) A(OUT, buf, size)
@@ -188,5 +191,8 @@
  * flags: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, RK_RESOLVE_*.
  */
 #define ARGS_resolve(A)		A(DIR, dirfd) A(PATH, path) A(OUT, buf, size) A(U32, flags)
+/* What a descriptor shows, opened anew, as by its name in /proc/self/fd: it may
+ * be O_PATH's, and the file without a name. */
+#define ARGS_reopen(A)		A(FD, fd) A(U32, flags)
 
 #endif

@@ -155,8 +155,10 @@ int64_t rk__sys_linkat(struct rk__call *c, struct op_linkat *a)
 		return -EINVAL;
 	if (a->flags & AT_SYMLINK_FOLLOW)
 		walk |= RK_WALK_FOLLOW;
-	/* A descriptor alone gives no right to a name, as on Linux. */
-	if ((a->flags & AT_EMPTY_PATH) && c->cred.uid == 0)
+	/* A descriptor alone gives no right to a name, as on Linux; but its name
+	 * in /proc does, which both flags stand for. */
+	if ((a->flags & AT_EMPTY_PATH) &&
+	    (c->cred.uid == 0 || (a->flags & AT_SYMLINK_FOLLOW)))
 		walk |= RK_WALK_EMPTY;
 	r = rk__call_walk(c, a->olddirfd, a->oldpath, walk, &from);
 	if (r == 0)

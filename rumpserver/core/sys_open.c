@@ -276,6 +276,23 @@ int64_t rk__sys_name_to_handle_at(struct rk__call *c,
 	return r;
 }
 
+/* Opens a file that no path led to. w->node says which, w->st how it is. */
+static int64_t open_known(struct rk__call *c, struct rk__walked *w,
+			  uint32_t flags)
+{
+	int fd = rk__fd_lowest(c->proc, 0), r;
+
+	if (fd < 0)
+		return fd;
+	r = may_open(c, w, flags);
+	if (r == 0 && (flags & O_TRUNC))
+		r = truncate_file(c, w);
+	if (r != 0)
+		return rk__call_stage(c, r);
+	fd = rk__fd_lowest(c->proc, 0);
+	return fd < 0 ? fd : open_node(c, fd, w->node, &w->st, flags);
+}
+
 /* No directory on the way is asked, so it is root's alone. */
 int64_t rk__sys_open_by_handle_at(struct rk__call *c,
 				  struct op_open_by_handle_at *a)
@@ -283,7 +300,7 @@ int64_t rk__sys_open_by_handle_at(struct rk__call *c,
 	struct rk__node start;
 	struct rk__walked w = {.found = true};
 	uint32_t flags = a->flags;
-	int fd, r = rk__call_start(c, a->mountfd, "", &start);
+	int r = rk__call_start(c, a->mountfd, "", &start);
 	int64_t stage;
 
 	if (rk__fifo_goes_on(c, &stage))
@@ -296,19 +313,31 @@ int64_t rk__sys_open_by_handle_at(struct rk__call *c,
 		r = check_flags(&flags);
 	if (r < 0)
 		return r;
-	fd = rk__fd_lowest(c->proc, 0);
-	if (fd < 0)
-		return fd;
 	w.node = rk__node(start.mount, a->ino);
 	r = rk__vfs_getattr(w.node, &w.st);
 	if (r < 0 || w.st.generation != a->generation || !w.st.nlink)
 		return -ESTALE;
-	r = may_open(c, &w, flags);
-	if (r == 0 && (flags & O_TRUNC))
-		r = truncate_file(c, &w);
-	if (r != 0)
-		return rk__call_stage(c, r);
-	return open_node(c, fd, w.node, &w.st, flags);
+	return open_known(c, &w, flags);
+}
+
+int64_t rk__sys_reopen(struct rk__call *c, struct op_reopen *a)
+{
+	const struct rk__ofd *o = rk__fd(c->proc, a->fd);
+	struct rk__walked w = {.found = true};
+	uint32_t flags = a->flags;
+	int64_t stage;
+	int r;
+
+	if (rk__fifo_goes_on(c, &stage))
+		return rk__fifo_go_on(c, stage);
+	if (!o)
+		return -EBADF;
+	r = flags & O_CREAT ? -EINVAL : check_flags(&flags);
+	if (r < 0)
+		return r;
+	w.node = rk__ofd_node(o);
+	r = rk__vfs_getattr(w.node, &w.st);
+	return r < 0 ? r : open_known(c, &w, flags);
 }
 
 /* --- descriptors -------------------------------------------------------------------- */

@@ -3,21 +3,28 @@
  */
 #include <asm/stat.h>
 #include <asm/statfs.h>
-#include <sys/sysmacros.h>
+#include <linux/fs.h>
+#include <linux/stat.h>
 #include "calls.h"
 
 enum {
 	DEV_MAJOR = 4095,		/* no device of the kernel has it */
-	DEV_MOUNTS = 256,		/* of one server */
 	STAT_VALID = 0x20,		/* ST_VALID: libc need not look for flags */
 };
 
-uint64_t rk__dev(uint32_t server, uint64_t dev)
+static uint32_t minor_of(uint32_t server, uint64_t dev)
 {
-	return makedev(DEV_MAJOR, server * DEV_MOUNTS + dev % DEV_MOUNTS);
+	return server << 8 | (dev & 0xff);
 }
 
-/* As huge_encode_dev() of the kernel: what stat(2) hands out on 64-bit. */
+uint64_t rk__dev(uint32_t server, uint64_t dev)
+{
+	uint32_t minor = minor_of(server, dev);
+
+	return (uint64_t)DEV_MAJOR << 8 | (minor & 0xff) |
+	       (uint64_t)(minor & ~0xffu) << 12;
+}
+
 int rk__put_stat(struct rk__task *t, uint64_t at, uint32_t server,
 		 const struct rk_stat *st)
 {
@@ -41,6 +48,68 @@ int rk__put_stat(struct rk__task *t, uint64_t at, uint32_t server,
 	};
 
 	return t->host->copy_out(t, at, &s, sizeof s);
+}
+
+static struct statx_timestamp time_of(const struct rk_time *t)
+{
+	return (struct statx_timestamp){ .tv_sec = t->sec, .tv_nsec = t->nsec };
+}
+
+static uint64_t attributes_of(const struct rk_stat *st, uint64_t *ret_known)
+{
+	static const struct {
+		uint32_t flag, attribute;
+	} known[] = {
+		{ FS_COMPR_FL, STATX_ATTR_COMPRESSED },
+		{ FS_IMMUTABLE_FL, STATX_ATTR_IMMUTABLE },
+		{ FS_APPEND_FL, STATX_ATTR_APPEND },
+		{ FS_NODUMP_FL, STATX_ATTR_NODUMP },
+		{ FS_ENCRYPT_FL, STATX_ATTR_ENCRYPTED },
+		{ FS_VERITY_FL, STATX_ATTR_VERITY },
+	};
+	uint64_t has = 0;
+
+	*ret_known = 0;
+	for (unsigned i = 0; i < sizeof known / sizeof *known; i++) {
+		*ret_known |= known[i].attribute;
+		if (st->flags & known[i].flag)
+			has |= known[i].attribute;
+	}
+	return has;
+}
+
+/* As the kernel's own encoding of a device number: 12 and 20 bits. */
+int rk__put_statx(struct rk__task *t, uint64_t at, uint32_t server,
+		  const struct rk_stat *st)
+{
+	uint64_t known_attributes;
+	struct statx x = {
+		.stx_mask = STATX_BASIC_STATS | STATX_MNT_ID,
+		.stx_blksize = st->blksize,
+		.stx_nlink = st->nlink,
+		.stx_uid = st->uid,
+		.stx_gid = st->gid,
+		.stx_mode = (uint16_t)st->mode,
+		.stx_ino = st->ino,
+		.stx_size = st->size,
+		.stx_blocks = st->blocks,
+		.stx_atime = time_of(&st->atime),
+		.stx_btime = time_of(&st->btime),
+		.stx_ctime = time_of(&st->ctime),
+		.stx_mtime = time_of(&st->mtime),
+		.stx_rdev_major = (uint32_t)(st->rdev >> 8) & 0xfff,
+		.stx_rdev_minor = (uint32_t)(st->rdev & 0xff) |
+				  ((uint32_t)(st->rdev >> 12) & 0xfff00),
+		.stx_dev_major = DEV_MAJOR,
+		.stx_dev_minor = minor_of(server, st->dev),
+		.stx_mnt_id = (uint64_t)DEV_MAJOR << 20 | minor_of(server, st->dev),
+	};
+
+	if (st->btime.sec || st->btime.nsec)
+		x.stx_mask |= STATX_BTIME;
+	x.stx_attributes = attributes_of(st, &known_attributes);
+	x.stx_attributes_mask = known_attributes;
+	return t->host->copy_out(t, at, &x, sizeof x);
 }
 
 int rk__put_statfs(struct rk__task *t, uint64_t at, const struct rk_statfs *st)

@@ -27,12 +27,18 @@ static inline enum rk__routed rk__done(int64_t *ret, int64_t result)
 	return RK__DONE;
 }
 
-enum { RK__HANDLE_TYPE = 0x72 };	/* of struct file_handle: ours follows */
+/* What name_to_handle_at gives: the bytes are a struct rk_file_handle. */
+enum { RK__HANDLE_TYPE = 0x72 };
+
+/* A descriptor of the server for what p is, opened anew: names_open.c */
+int64_t rk__reopen(const struct rk__place *p, uint32_t flags);
 
 /* abi.c: structs as the kernel gives them, to the caller's memory. 0, or
  * -EFAULT. */
 int rk__put_stat(struct rk__task *t, uint64_t at, uint32_t server,
 		 const struct rk_stat *st);
+int rk__put_statx(struct rk__task *t, uint64_t at, uint32_t server,
+		  const struct rk_stat *st);
 int rk__put_statfs(struct rk__task *t, uint64_t at,
 		   const struct rk_statfs *st);
 /* What st_dev is: each server counts its mounts from 1. */

@@ -40,8 +40,9 @@ struct rk__target {
 struct rk__task;
 
 struct rk__host {
-	bool foreign;	/* the caller is another process: its signals are not ours */
-
+	/* The caller is another process: neither its memory nor its descriptors
+	 * nor its signal mask is ours. */
+	bool foreign;
 	/* The caller's memory. 0, or -EFAULT. string: its length without the NUL,
 	 * -ENAMETOOLONG if it does not fit. */
 	int (*string)(struct rk__task *t, uint64_t at, char *ret, size_t size);
@@ -56,9 +57,12 @@ struct rk__host {
 	void *(*out)(struct rk__task *t, uint64_t at, size_t n);
 	int (*out_done)(struct rk__task *t, uint64_t at, void *p, size_t used);
 
-	/* The client of a server; attaches at first use. 0 or a negative errno. */
+	/* The client of a server; attaches at first use, and tells it the umask
+	 * and the limits. 0 or a negative errno. */
 	int (*client)(struct rk__task *t, uint32_t server,
 		      struct rk_client **ret);
+	/* The same if it is attached, or NULL. */
+	struct rk_client *(*attached)(struct rk__task *t, uint32_t server);
 	/* Whether a descriptor of the caller is a server's. */
 	bool (*find)(struct rk__task *t, int fd, struct rk__target *ret);
 	/* A descriptor of the caller for one of a server, the lowest that is free;
@@ -73,7 +77,9 @@ struct rk__host {
 	int (*install_host)(struct rk__task *t, int fd, uint32_t flags);
 
 	/* Has the kernel do a call for the caller whose pointers are ours. Paths in
-	 * it are absolute; descriptors in it are the caller's. */
+	 * it are absolute, or as the caller gave them; descriptors in it are the
+	 * caller's. Of a foreign caller, one that it makes is ours: for
+	 * install_host(). */
 	int64_t (*native)(struct rk__task *t, long nr, const uint64_t arg[6]);
 	/* The caller's working directory on the host, absolute. Its length, or a
 	 * negative errno. Only asked when it is not in a server. */
@@ -136,17 +142,27 @@ struct rk__place {
 	uint32_t server;
 	struct rk_client *client;
 	int32_t dirfd;			/* of the server, or RK_AT_FDCWD */
-	char path[4096];		/* of the server, or absolute on the host */
+	bool itself;			/* it is dirfd, path is "" */
+
+	bool moved;			/* on the host, path is not as it was given
+					 * but absolute */
+	uint8_t leaves;			/* how often it went out of a server */
+	char path[4096];		/* of the server, or of the host */
+};
+enum rk__how {
+	RK__FOLLOW = 1,			/* the last component if it is a symlink */
+	RK__PARENT = 2,			/* its directory is what must be there */
 };
 /*
  * By its letters, the host's symbolic links, and where the mounts are. It is
  * for the server to say (-EXDEV) that it leads out again: then
- * rk__place_leave() follows it, at most 40 times a call (-ELOOP).
+ * rk__place_leave() follows it, at most 40 times a call (-ELOOP). 0 or a
+ * negative errno.
  */
-int rk__place(struct rk__task *t, int dirfd, const char *path, bool follow,
+int rk__place(struct rk__task *t, int dirfd, const char *path, unsigned how,
 	      struct rk__place *ret);
 /* After -EXDEV of a call with this place. 1: *p is where it leads instead;
  * 0: it does not leave, the error is the answer; or a negative errno. */
-int rk__place_leave(struct rk__task *t, struct rk__place *p, bool follow);
+int rk__place_leave(struct rk__task *t, struct rk__place *p, unsigned how);
 
 #endif

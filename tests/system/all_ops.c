@@ -315,6 +315,11 @@ static void handing_on(void)
 	IS(CALL(lseek, fd, 1, SEEK_SET), 1);
 	IS(CALL(lseek, taken, 0, SEEK_CUR), 1);
 	IS(CALL(close, taken), 0);
+	taken = (int32_t)CALL(reopen, fd, O_RDONLY);
+	OK(taken >= 0);
+	IS(CALL(write, taken, "x", 1), -EBADF);
+	IS(CALL(lseek, taken, 0, SEEK_CUR), 0);
+	IS(CALL(close, taken), 0);
 	IS(CALL(close, fd), 0);
 	IS(CALL(offer, fd, &first), -EBADF);
 	IS(CALL(unlinkat, RK_AT_FDCWD, "h", 0), 0);
