@@ -131,15 +131,17 @@ static void answer(int sock, const void *p, size_t size, const int *fd,
 static void hello(struct broker *b, int sock, const struct message *m)
 {
 	static struct rk__proxy_welcome w;
-	int fd[2], n = 0;
+	struct rk__proxy_answer *a = &w.answer;
+	int fd[2], n = 0, e;
 
-	memset(&w.answer, 0, sizeof w.answer);
+	memset(a, 0, sizeof *a);
 	w.config = *b->config;
-	if (rk__cwds_get(b->cwds, m->pid, &w.answer.server,
-			 &w.answer.ticket) < 0 && b->notifier &&
-	    rk__notifier_cwd(b->notifier, m->pid, &w.answer.server,
-			     &w.answer.ticket) < 0)
-		memset(&w.answer, 0, sizeof w.answer);
+	e = rk__cwds_get(b->cwds, m->pid, &a->server, &a->ticket);
+	if (e == -ENOENT && b->notifier)
+		e = rk__notifier_cwd(b->notifier, m->pid, &a->server,
+				     &a->ticket);
+	if (e < 0)
+		memset(a, 0, sizeof *a);
 	if (b->sites >= 0)
 		fd[n++] = b->sites;
 	if (b->config->report)

@@ -198,9 +198,22 @@ int rk__cwds_get(struct rk__cwds *c, pid_t pid, uint32_t *ret_server,
 	if (e && e->fd >= 0) {
 		*ret_server = e->server;
 		r = rk_offer(e->client, e->fd, ret);
+	} else if (e) {
+		r = -ENODATA;
 	}
 	pthread_mutex_unlock(&c->lock);
 	return r < 0 ? (int)r : 0;
+}
+
+void rk__cwds_forget(struct rk__cwds *c, pid_t pid)
+{
+	struct entry **at;
+
+	pthread_mutex_lock(&c->lock);
+	at = slot(c, pid);
+	if (*at)
+		forget(c, at);
+	pthread_mutex_unlock(&c->lock);
 }
 
 void rk__cwds_destroy(struct rk__cwds *c)

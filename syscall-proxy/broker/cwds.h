@@ -23,10 +23,13 @@ void rk__cwds_settle(struct rk__cwds *c);
 /* ticket NULL: it is in no server. */
 int rk__cwds_set(struct rk__cwds *c, pid_t pid, uint32_t server,
 		 const struct rk_ticket *ticket);
-/* A ticket of a process's directory. -ENOENT: nothing is known of it. */
+/* A ticket of a process's directory. -ENOENT: nothing is known of it; -ENODATA:
+ * it is in no server. */
 int rk__cwds_get(struct rk__cwds *c, pid_t pid, uint32_t *ret_server,
 		 struct rk_ticket *ret);
-/* Grows with every change. */
+/* Somebody else knows better now. */
+void rk__cwds_forget(struct rk__cwds *c, pid_t pid);
+/* Grows with every rk__cwds_set(). */
 uint32_t rk__cwds_changes(const struct rk__cwds *c);
 
 #endif

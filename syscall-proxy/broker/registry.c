@@ -84,12 +84,17 @@ int rk__placeholder_mark(int fd, struct rk__mark *ret)
 int rk__placeholder_make(void)
 {
 	char path[32];
-	int fd, memfd = memfd_create(RK__PLACEHOLDER, MFD_CLOEXEC);
+	int fd, memfd = memfd_create(RK__PLACEHOLDER,
+				     MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (memfd < 0)
 		return -errno;
+	(void)fcntl(memfd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK |
+		    F_SEAL_GROW | F_SEAL_WRITE);
 	snprintf(path, sizeof path, "/proc/self/fd/%d", memfd);
-	fd = open(path, O_PATH | O_CLOEXEC);
+	/* Neither for reading nor for writing: what bypasses us gets EBADF. As
+	 * O_PATH would, which the kernel puts into no other process. */
+	fd = open(path, O_ACCMODE | O_CLOEXEC);
 	if (fd < 0)
 		fd = -errno;
 	close(memfd);

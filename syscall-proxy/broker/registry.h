@@ -45,8 +45,8 @@ int rk__registry_client(struct rk__registry *r, uint32_t server,
 
 /* -EBADF: it is no memfd that can be a placeholder. */
 int rk__placeholder_mark(int fd, struct rk__mark *ret);
-/* A placeholder that nothing else is, O_PATH and close-on-exec; or a negative
- * errno. */
+/* A placeholder that nothing else is, good for neither reading nor writing,
+ * close-on-exec; or a negative errno. */
 int rk__placeholder_make(void);
 
 /*

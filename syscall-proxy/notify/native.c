@@ -1,0 +1,259 @@
+/*
+ * native.c - calls of the host, done here as if by the caller: with its ids, its
+ * umask, its working directory and its descriptors.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "notify/notify_int.h"
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+
+enum { NAMES = 2, NONE = -1 };
+
+/* Where paths stand among the words, and the descriptors that they begin at. */
+struct row {
+	long nr;
+	struct {
+		int8_t fd, path;
+	} name[NAMES];
+};
+
+#define AT(nr, fd, path) { SYS_##nr, { { fd, path }, { NONE, NONE } } }
+#define PATH(nr) AT(nr, NONE, 0)
+#define FD(nr) AT(nr, 0, NONE)
+#define AT2(nr, fd, path, fd2, path2)					\
+	{ SYS_##nr, { { fd, path }, { fd2, path2 } } }
+
+static const struct row rows[] = {
+	PATH(open), AT(openat, 0, 1), AT(openat2, 0, 1), PATH(creat),
+	PATH(stat), PATH(lstat), AT(newfstatat, 0, 1), AT(statx, 0, 1),
+	PATH(access), AT(faccessat, 0, 1), AT(faccessat2, 0, 1),
+	PATH(mkdir), AT(mkdirat, 0, 1), PATH(mknod), AT(mknodat, 0, 1),
+	PATH(unlink), AT(unlinkat, 0, 1), PATH(rmdir),
+	AT2(rename, NONE, 0, NONE, 1), AT2(renameat, 0, 1, 2, 3),
+	AT2(renameat2, 0, 1, 2, 3),
+	AT2(link, NONE, 0, NONE, 1), AT2(linkat, 0, 1, 2, 3),
+	AT(symlink, NONE, 1), AT(symlinkat, 1, 2),
+	PATH(readlink), AT(readlinkat, 0, 1),
+	PATH(truncate), PATH(chmod), AT(fchmodat, 0, 1), AT(fchmodat2, 0, 1),
+	PATH(chown), PATH(lchown), AT(fchownat, 0, 1),
+	PATH(utime), PATH(utimes), AT(futimesat, 0, 1), AT(utimensat, 0, 1),
+	PATH(statfs), PATH(getxattr), PATH(lgetxattr), PATH(setxattr),
+	PATH(lsetxattr), PATH(listxattr), PATH(llistxattr),
+	PATH(removexattr), PATH(lremovexattr), AT(name_to_handle_at, 0, 1),
+	FD(fstat), FD(fstatfs), FD(fcntl),
+};
+
+/* One call on its way. */
+struct native {
+	struct call *c;
+	uint64_t arg[6];
+	int borrowed[NAMES];
+	char *path[NAMES];		/* other than the given one */
+	bool moved;			/* we are in the caller's directory */
+};
+
+static const struct row *find(long nr)
+{
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		if (rows[i].nr == nr)
+			return &rows[i];
+	return NULL;
+}
+
+static int enter_cwd(struct native *n)
+{
+	char path[32];
+
+	if (n->moved)
+		return 0;
+	snprintf(path, sizeof path, "/proc/%d/cwd", n->c->task->pid);
+	ids_leave(n->c);
+	n->moved = chdir(path) == 0;
+	ids_enter(n->c);
+	return n->moved ? 0 : -ESRCH;
+}
+
+static int set_descriptor(struct native *n, const struct row *row, int i)
+{
+	int8_t at = row->name[i].fd;
+	int fd = at == NONE ? AT_FDCWD : (int)n->arg[at];
+
+	if (fd == AT_FDCWD)
+		return enter_cwd(n);
+	fd = fds_borrow(&n->c->base, fd);
+	if (fd < 0)
+		return fd;
+	n->borrowed[i] = fd;
+	n->arg[at] = (uint64_t)fd;
+	return 0;
+}
+
+/* "/proc/self" is the caller. */
+static int set_path(struct native *n, const char *path, int i, int at)
+{
+	static const char self[] = "/proc/self", thread[] = "/proc/thread-self";
+	const char *rest = NULL;
+	char *p;
+
+	if (strncmp(path, self, sizeof self - 1) == 0)
+		rest = path + sizeof self - 1;
+	else if (strncmp(path, thread, sizeof thread - 1) == 0)
+		rest = path + sizeof thread - 1;
+	if (!rest || (*rest && *rest != '/'))
+		return 0;
+	p = malloc(strlen(rest) + 64);
+	if (!p)
+		return -ENOMEM;
+	if (rest == path + sizeof self - 1)
+		sprintf(p, "/proc/%d%s", n->c->task->pid, rest);
+	else
+		sprintf(p, "/proc/%d/task/%d%s", n->c->task->pid, n->c->tid,
+			rest);
+	n->path[i] = p;
+	n->arg[at] = (uint64_t)(uintptr_t)p;
+	return 0;
+}
+
+static int prepare(struct native *n, const struct row *row)
+{
+	for (int i = 0; i < NAMES; i++) {
+		int8_t fd = row->name[i].fd, at = row->name[i].path;
+		const char *path = at == NONE ? NULL :
+				   (const char *)(uintptr_t)n->arg[at];
+		int e = 0;
+
+		if (path && *path == '/')
+			e = set_path(n, path, i, at);
+		else if (path || fd != NONE)
+			e = set_descriptor(n, row, i);
+		if (e < 0)
+			return e;
+	}
+	return 0;
+}
+
+static int64_t done(struct native *n, int64_t result)
+{
+	for (int i = 0; i < NAMES; i++) {
+		if (n->borrowed[i] >= 0)
+			close(n->borrowed[i]);
+		free(n->path[i]);
+	}
+	if (n->moved && chdir("/") < 0)
+		abort();
+	return result;
+}
+
+/* What only the caller itself can do: it shall, if it can be expected to come
+ * out. */
+static int64_t left_to_caller(struct call *c, long nr, const uint64_t arg[6])
+{
+	if (nr == SYS_chdir) {
+		const char *path = (const char *)(uintptr_t)arg[0];
+		struct stat st;
+
+		if (stat(path, &st) < 0)
+			return -errno;
+		if (!S_ISDIR(st.st_mode))
+			return -ENOTDIR;
+		if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
+			return -errno;
+	}
+	c->go_on = true;
+	return 0;
+}
+
+/* A link that is who reads it. */
+static bool is_self(long nr, const char *path, struct call *c, int64_t *ret,
+		    char *to, uint64_t size)
+{
+	char text[64];
+	int n;
+
+	if (strcmp(path, "/proc/self") == 0)
+		n = sprintf(text, "%d", c->task->pid);
+	else if (strcmp(path, "/proc/thread-self") == 0)
+		n = sprintf(text, "%d/task/%d", c->task->pid, c->tid);
+	else
+		return false;
+	if ((uint64_t)n > size)
+		n = (int)size;
+	memcpy(to, text, (size_t)n);
+	*ret = n;
+	return true;
+}
+
+int64_t native_call(struct rk__task *t, long nr, const uint64_t arg[6])
+{
+	struct call *c = call_of(t);
+	const struct row *row = find(nr);
+	struct native n = { .c = c, .borrowed = { NONE, NONE } };
+	int at = nr == SYS_readlinkat;
+	int64_t r;
+
+	if ((nr == SYS_readlink || nr == SYS_readlinkat) &&
+	    is_self(nr, (const char *)(uintptr_t)arg[at], c, &r,
+		    (char *)(uintptr_t)arg[at + 1], arg[at + 2]))
+		return r;
+	if (nr == SYS_chdir || nr == SYS_fchdir ||
+	    (nr == SYS_fcntl && (int)arg[1] == F_SETFD))
+		return left_to_caller(c, nr, arg);
+	if (!row) {
+		c->refused = true;
+		return -ENOSYS;
+	}
+	memcpy(n.arg, arg, sizeof n.arg);
+	r = prepare(&n, row);
+	if (r < 0)
+		return done(&n, r);
+	if (c->umask != c->task->umask) {
+		c->umask = c->task->umask;
+		umask((mode_t)c->umask);
+	}
+	r = syscall(nr, n.arg[0], n.arg[1], n.arg[2], n.arg[3], n.arg[4],
+		    n.arg[5]);
+	return done(&n, r < 0 ? -errno : r);
+}
+
+static int read_link(struct rk__task *t, const char *path, char *ret,
+		     size_t size)
+{
+	ssize_t n;
+
+	ids_leave(call_of(t));
+	n = readlink(path, ret, size - 1);
+	if (n < 0)
+		n = -errno;
+	ids_enter(call_of(t));
+	if (n < 0)
+		return (int)n;
+	ret[n] = 0;
+	return (size_t)n == size - 1 ? -ENAMETOOLONG :
+	       *ret == '/' ? (int)n : -ENOTDIR;
+}
+
+int native_cwd(struct rk__task *t, char *ret, size_t size)
+{
+	char path[32];
+
+	snprintf(path, sizeof path, "/proc/%d/cwd", call_of(t)->task->pid);
+	return read_link(t, path, ret, size);
+}
+
+int native_path(struct rk__task *t, int fd, char *ret, size_t size)
+{
+	char path[48];
+
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", call_of(t)->task->pid,
+		 fd);
+	return read_link(t, path, ret, size);
+}
