@@ -136,6 +136,7 @@ static void hello(struct broker *b, int sock, const struct message *m)
 
 	memset(a, 0, sizeof *a);
 	w.config = *b->config;
+	w.config.patch = b->sites >= 0;
 	e = rk__cwds_get(b->cwds, m->pid, &a->server, &a->ticket);
 	if (e == -ENOENT && b->notifier)
 		e = rk__notifier_cwd(b->notifier, m->pid, &a->server,
@@ -311,17 +312,16 @@ static int prepare(struct broker *b, char *error)
 	int e;
 
 	ignore_signals();
+	/* Without a table symbols are interposed, which is less, not wrong. */
+	if (b->config->patch &&
+	    rk__sites_make(NULL, 0, &report, &b->sites) < 0)
+		b->sites = -1;
 	/* Nothing may be kept busy by it. */
 	if (chdir("/") < 0 || fcntl(b->how->listen, F_SETFL, O_NONBLOCK) < 0)
 		return fail(error, -errno, "prepare the broker");
 	e = map_counts(b);
 	if (e < 0)
 		return fail(error, e, "map the counters");
-	if (b->config->patch) {
-		e = rk__sites_make(NULL, 0, &report, &b->sites);
-		if (e < 0)
-			return fail(error, e, "find what can be patched");
-	}
 	e = rk__registry_create(b->config, &b->registry);
 	if (e < 0)
 		return fail(error, e, "watch descriptors");

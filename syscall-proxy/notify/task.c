@@ -152,8 +152,7 @@ static void cwd_from_ticket(struct rk__notifier *n, struct task *t,
 
 	if (fd < 0)
 		return;
-	t->cwd.inside = true;
-	t->cwd.server = server;
+	t->cwd = (struct rk__cwd){ true, server, RK_AT_FDCWD };
 	t->cwd_fd = fd;
 }
 
@@ -209,6 +208,7 @@ static int make(struct rk__notifier *n, pid_t pid, const struct status *s,
 	if (!t)
 		return -ENOMEM;
 	t->pid = pid;
+	t->cwd.fd = RK_AT_FDCWD;
 	t->cwd_fd = -1;
 	t->refs = 2;
 	t->hint = RK__FILTER_BASE;
