@@ -7,11 +7,20 @@
 
 /* --- going there -------------------------------------------------------------------- */
 
-static int64_t went_inside(struct rk__task *t, uint32_t server, int64_t r)
+/* The descriptor that keeps the directory, where one does. */
+static void forget(struct rk__task *t)
 {
-	if (r < 0)
-		return r;
-	t->cwd = (struct rk__cwd){ .inside = true, .server = server };
+	struct rk_client *client;
+
+	if (t->cwd.inside && t->cwd.fd != RK_AT_FDCWD &&
+	    t->host->client(t, t->cwd.server, &client) == 0)
+		(void)rk_close(client, t->cwd.fd);
+}
+
+static int64_t went_inside(struct rk__task *t, uint32_t server, int32_t fd)
+{
+	forget(t);
+	t->cwd = (struct rk__cwd){ .inside = true, .server = server, .fd = fd };
 	t->host->cwd_changed(t);
 	return 0;
 }
@@ -20,28 +29,43 @@ static int64_t went_outside(struct rk__task *t, int64_t r)
 {
 	if (r < 0 || !t->cwd.inside)
 		return r;
-	t->cwd = (struct rk__cwd){ .inside = false };
+	forget(t);
+	t->cwd = (struct rk__cwd){ .inside = false, .fd = RK_AT_FDCWD };
 	t->host->cwd_changed(t);
 	return r;
 }
 
+/* A descriptor of a directory that one may go to. */
+static int64_t directory(const struct rk__place *p)
+{
+	int64_t fd = p->itself ?
+		rk__reopen(p, O_PATH | O_DIRECTORY) :
+		rk_openat(p->client, p->dirfd, p->path, O_PATH | O_DIRECTORY,
+			  0), r;
+
+	if (fd < 0)
+		return fd;
+	r = rk_faccessat(p->client, (int32_t)fd, "", X_OK,
+			 AT_EMPTY_PATH | AT_EACCESS);
+	if (r < 0)
+		(void)rk_close(p->client, (int32_t)fd);
+	return r < 0 ? r : fd;
+}
+
 static int64_t enter(struct rk__task *t, const struct rk__place *p)
 {
-	int64_t r, fd;
+	int64_t fd, r;
 
-	if (p->itself && p->dirfd != RK_AT_FDCWD) {
-		r = rk_fchdir(p->client, p->dirfd);
-	} else if (p->dirfd == RK_AT_FDCWD) {
+	if (!t->cwd_by_fd && p->dirfd == RK_AT_FDCWD) {
 		r = rk_chdir(p->client, p->itself ? "." : p->path);
-	} else {
-		fd = rk_openat(p->client, p->dirfd, p->path,
-			       O_PATH | O_DIRECTORY, 0);
-		if (fd < 0)
-			return fd;
-		r = rk_fchdir(p->client, (int32_t)fd);
-		(void)rk_close(p->client, (int32_t)fd);
+		return r < 0 ? r : went_inside(t, p->server, RK_AT_FDCWD);
 	}
-	return went_inside(t, p->server, r);
+	fd = directory(p);
+	if (fd < 0 || t->cwd_by_fd)
+		return fd < 0 ? fd : went_inside(t, p->server, (int32_t)fd);
+	r = rk_fchdir(p->client, (int32_t)fd);
+	(void)rk_close(p->client, (int32_t)fd);
+	return r < 0 ? r : went_inside(t, p->server, RK_AT_FDCWD);
 }
 
 /*
@@ -109,9 +133,14 @@ enum rk__routed rk__call_fchdir(struct rk__task *t, long nr,
 
 	if (t->config->over_mount)
 		return RK__NATIVE;
-	if (t->host->find(t, (int)arg[0], &target))
-		return rk__done(ret, went_inside(t, target.server,
-			rk_fchdir(target.client, target.fd)));
+	if (t->host->find(t, (int)arg[0], &target)) {
+		struct rk__place p = {
+			.server = target.server, .client = target.client,
+			.dirfd = target.fd, .itself = true,
+		};
+
+		return rk__done(ret, enter(t, &p));
+	}
 	if (!t->cwd.inside)
 		return RK__NATIVE;
 	return rk__done(ret, went_outside(t, t->host->native(t, nr, arg)));
@@ -130,7 +159,12 @@ enum rk__routed rk__call_getcwd(struct rk__task *t, long nr,
 		return RK__NATIVE;
 	r = t->host->client(t, t->cwd.server, &client);
 	if (r == 0)
-		r = rk_getcwd(client, path, sizeof path);
+		r = t->cwd.fd == RK_AT_FDCWD ?
+			rk_getcwd(client, path, sizeof path) :
+			rk_resolve(client, t->cwd.fd, "", path, sizeof path - 1,
+				   AT_EMPTY_PATH | RK_RESOLVE_WHOLE);
+	if (r > 0 && t->cwd.fd != RK_AT_FDCWD)
+		path[r++] = 0;
 	if (r > 0 && (uint64_t)r > arg[1])
 		r = -ERANGE;
 	if (r > 0 && t->host->copy_out(t, arg[0], path, (size_t)r) < 0)

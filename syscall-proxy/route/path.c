@@ -263,7 +263,7 @@ static int by_proc(struct rk__task *t, struct rk__place *p, unsigned how)
 		if (!rest || (*rest ? *rest != '/' : !(how & RK__FOLLOW)) ||
 		    !t->cwd.inside)
 			return 0;
-		r = in_server(t, p, t->cwd.server, RK_AT_FDCWD);
+		r = in_server(t, p, t->cwd.server, t->cwd.fd);
 	}
 	if (r < 0)
 		return r;
@@ -461,7 +461,7 @@ int rk__place_letters(struct rk__task *t, int dirfd, struct rk__place *p,
 	} else if (dirfd == AT_FDCWD ? t->cwd.inside :
 				       t->host->find(t, dirfd, &target)) {
 		r = dirfd == AT_FDCWD ?
-			in_server(t, p, t->cwd.server, RK_AT_FDCWD) :
+			in_server(t, p, t->cwd.server, t->cwd.fd) :
 			in_server(t, p, target.server, target.fd);
 		if (r == 0 && p->path[0])
 			r = nested(t, p);
