@@ -121,6 +121,9 @@ struct rk_hello {
 	uint32_t magic, version;
 	uint32_t kind, transport;
 	uint64_t token;		/* names a process to this server; from rk_welcome */
+	uint32_t pid;		/* for whom it is, if it is another process of the
+				 * same user; else 0. What F_GETLK tells */
+	uint32_t reserved;
 };
 
 struct rk_welcome {

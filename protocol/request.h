@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#define RK_PROTOCOL_VERSION 2
+#define RK_PROTOCOL_VERSION 3
 
 enum {
 	RK_ARGS_MAX = 8,

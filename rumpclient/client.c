@@ -85,6 +85,12 @@ static int attach(struct rk_client *c, enum rk_hello_kind kind,
 
 int rk_attach(const char *socket_path, unsigned flags, struct rk_client **ret)
 {
+	return rk_attach_for(socket_path, flags, 0, ret);
+}
+
+int rk_attach_for(const char *socket_path, unsigned flags, uint32_t pid,
+		  struct rk_client **ret)
+{
 	struct rk_client *c;
 
 	if (flags & ~(unsigned)(RK_ATTACH_SOCKET | RK_ATTACH_PAGES |
@@ -96,11 +102,13 @@ int rk_attach(const char *socket_path, unsigned flags, struct rk_client **ret)
 	if (!c)
 		return -ENOMEM;
 	c->flags = flags;
+	c->pid = pid;
 	strcpy(c->path, socket_path);
 	return attach(c, RK_HELLO_ATTACH, ret);
 }
 
-int rk_attach_child(const struct rk_client *parent, struct rk_client **ret)
+int rk_attach_child(const struct rk_client *parent, uint32_t pid,
+		    struct rk_client **ret)
 {
 	struct rk_client *c;
 
@@ -110,6 +118,7 @@ int rk_attach_child(const struct rk_client *parent, struct rk_client **ret)
 	if (!c)
 		return -ENOMEM;
 	c->flags = parent->flags;
+	c->pid = pid;
 	c->token = parent->token;
 	c->limited = parent->limited;
 	c->size_limited = parent->size_limited;

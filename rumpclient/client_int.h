@@ -57,6 +57,7 @@ struct rk_client {
 	unsigned n_idle;
 	uint64_t token;
 	unsigned flags;
+	uint32_t pid;			/* for whom it is; 0: this process */
 	int error;			/* of the attach after a fork */
 	const struct rk_door *door;	/* NULL: a server */
 	void *door_ctx;

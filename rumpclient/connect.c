@@ -221,6 +221,7 @@ int rk__link_open(struct rk__link *l, struct rk_client *c,
 		.kind = kind,
 		.transport = transport,
 		.token = *token,
+		.pid = c->pid,
 	};
 	struct rk_welcome welcome;
 	int r;

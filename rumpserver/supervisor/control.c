@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 #include "supervisor/internal.h"
 #include "supervisor/message.h"
+#include "supervisor/peer.h"
 
 enum {
 	ACCEPT_AT_ONCE = 16,
@@ -40,6 +41,7 @@ struct rk__client {
 	enum rk_hello_kind kind;
 	/* what every server is told */
 	struct rk__message attach;
+	uint32_t pid;			/* of who connected */
 };
 
 static void freed(uv_handle_t *h)
@@ -126,39 +128,14 @@ static int find_channel(struct rk__supervisor *s, uint32_t *ret)
 
 /* Who claims a token is the process that has it, whoever that is by now, or
  * one of the same user. */
-static bool may_claim(struct rk__supervisor *s, const struct rk__message *m)
+static bool may_claim(struct rk__supervisor *s, const struct rk__message *m,
+		      uint32_t pid)
 {
 	for (struct rk__client *c = s->control.clients; c; c = c->next)
 		if (c->attached && c->attach.token == m->token &&
-		    (c->attach.pid == m->pid || c->attach.uid == m->uid))
+		    (c->pid == pid || c->attach.uid == m->uid))
 			return true;
 	return false;
-}
-
-static int read_cred(int conn, struct rk__message *m)
-{
-	struct ucred cred;
-	socklen_t len = sizeof cred;
-	gid_t *group;
-
-	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-		return -errno;
-	m->uid = cred.uid;
-	m->gid = cred.gid;
-	m->pid = cred.pid;
-	len = 65536 * sizeof *group;
-	group = malloc(len);
-	if (!group)
-		return -ENOMEM;
-	if (getsockopt(conn, SOL_SOCKET, SO_PEERGROUPS, group, &len) < 0)
-		len = 0;
-	m->n_groups = len / sizeof *group;
-	/* who has more loses rights, and gains none */
-	if (m->n_groups > sizeof m->group / sizeof *m->group)
-		m->n_groups = sizeof m->group / sizeof *m->group;
-	memcpy(m->group, group, m->n_groups * sizeof *group);
-	free(group);
-	return 0;
 }
 
 static int make_channel(struct rk__client *c)
@@ -186,8 +163,11 @@ static int identify(struct rk__client *c, const struct rk_hello *h)
 {
 	struct rk__message *m = &c->attach;
 
+	c->pid = m->pid;
+	if (rk__pid_is_of(h->pid, m->uid))
+		m->pid = h->pid;
 	m->token = h->token;
-	if (h->kind != RK_HELLO_ATTACH && !may_claim(c->sup, m))
+	if (h->kind != RK_HELLO_ATTACH && !may_claim(c->sup, m, c->pid))
 		return -ESRCH;
 	if (h->kind == RK_HELLO_THREAD)
 		return 0;
@@ -205,7 +185,7 @@ static void process_ended(uv_poll_t *poll, int error, int events)
 
 static int watch_process(struct rk__client *c)
 {
-	c->pidfd = syscall(SYS_pidfd_open, c->attach.pid, 0);
+	c->pidfd = syscall(SYS_pidfd_open, c->pid, 0);
 	if (c->pidfd < 0)
 		return -errno;
 	if (uv_poll_init(&c->sup->loop, &c->pid_poll, c->pidfd) < 0) {
@@ -432,8 +412,8 @@ static void greet(struct rk__client *c, const struct rk_hello *h)
 	/* from here on its data are not ours */
 	c->greeted = true;
 	uv_poll_start(&c->conn_poll, UV_DISCONNECT, conn_ended);
-	if (h->version != RK_PROTOCOL_VERSION || read_cred(c->conn,
-							   &c->attach) < 0) {
+	if (h->version != RK_PROTOCOL_VERSION ||
+	    rk__peer_cred(c->conn, &c->attach) < 0) {
 		welcome(c, -EPROTO);
 		return;
 	}
@@ -511,7 +491,7 @@ static void handed(uv_poll_t *poll, int error, int events)
 		return;
 	if (n == sizeof h && h.magic == RK_HELLO_MAGIC &&
 	    h.kind == RK_HELLO_CONNECT &&
-	    rk__socket_is_from(fd, c->attach.pid, c->attach.uid) &&
+	    rk__socket_is_from(fd, c->pid, c->attach.uid) &&
 	    fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && add(c->sup, fd) == 0)
 		return;
 	close_fd(&fd);

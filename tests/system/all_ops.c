@@ -279,51 +279,7 @@ static void descriptors(void)
 	IS(CALL(null), 0);
 }
 
-static void leaving(void)
-{
-	char buf[64] = "";
-
-	IS(CALL(symlinkat, "/etc/passwd", RK_AT_FDCWD, "out"), 0);
-	IS(CALL(openat, RK_AT_FDCWD, "out", O_RDONLY, 0), -EXDEV);
-	IS(CALL(resolve, RK_AT_FDCWD, "out", buf, sizeof buf, 0), 11);
-	OK(!strcmp(buf, "/etc/passwd"));
-	IS(CALL(resolve, RK_AT_FDCWD, "out", buf, sizeof buf,
-		AT_SYMLINK_NOFOLLOW), 0);
-	IS(CALL(resolve, RK_AT_FDCWD, "out/..", buf, 10, 0), -ERANGE);
-	IS(CALL(resolve, RK_AT_FDCWD, "no/out", buf, sizeof buf, 0), -ENOENT);
-	IS(CALL(unlinkat, RK_AT_FDCWD, "out", 0), 0);
-}
-
-static void handing_on(void)
-{
-	int32_t fd = (int32_t)CALL(openat, RK_AT_FDCWD, "h", O_RDWR | O_CREAT,
-				   0600), taken;
-	struct rk_ticket first, second;
-
-	IS(CALL(offer, fd, &first), 0);
-	IS(CALL(offer, fd, &second), 0);
-	OK(memcmp(&first, &second, sizeof first) != 0);
-	IS(CALL(write, fd, "0123", 4), 4);
-	IS(CALL(close, fd), 0);
-	IS(CALL(take, first.word[0], first.word[1], O_APPEND), -EINVAL);
-	taken = (int32_t)CALL(take, first.word[0], first.word[1], O_CLOEXEC);
-	OK(taken >= 0);
-	IS(CALL(fcntl, taken, F_GETFD, 0), FD_CLOEXEC);
-	IS(CALL(lseek, taken, 0, SEEK_CUR), 4);
-	IS(CALL(take, first.word[0], first.word[1], 0), -ENOENT);
-	fd = (int32_t)CALL(take, second.word[0], second.word[1], 0);
-	IS(CALL(lseek, fd, 1, SEEK_SET), 1);
-	IS(CALL(lseek, taken, 0, SEEK_CUR), 1);
-	IS(CALL(close, taken), 0);
-	taken = (int32_t)CALL(reopen, fd, O_RDONLY);
-	OK(taken >= 0);
-	IS(CALL(write, taken, "x", 1), -EBADF);
-	IS(CALL(lseek, taken, 0, SEEK_CUR), 0);
-	IS(CALL(close, taken), 0);
-	IS(CALL(close, fd), 0);
-	IS(CALL(offer, fd, &first), -EBADF);
-	IS(CALL(unlinkat, RK_AT_FDCWD, "h", 0), 0);
-}
+#include "all_ops_others.h"
 
 static void resolving(void)
 {
@@ -563,6 +519,7 @@ static void run(unsigned flags)
 	resolving();
 	leaving();
 	handing_on();
+	for_others();
 	pieces();
 	border();
 	handles();

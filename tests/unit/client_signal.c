@@ -241,7 +241,7 @@ Test(client_signal, a_child_in_the_same_process)
 	struct rk_client *c = attach(RK_ATTACH_POOL), *other;
 	int64_t mine = rk_getfl(c, 0);
 
-	cr_assert_eq(rk_attach_child(c, &other), 0);
+	cr_assert_eq(rk_attach_child(c, 0, &other), 0);
 	cr_assert_eq(atomic_load(&fake.n_hello[RK_HELLO_FORK]), 1);
 	cr_assert_neq(rk_getfl(other, 0), mine);
 	cr_assert_eq(rk_getfl(c, 0), mine);

@@ -71,13 +71,18 @@ int rk_socket_path(const char *name, char *ret, size_t size);
  * -EPROTO.
  */
 int rk_attach(const char *socket_path, unsigned flags, struct rk_client **ret);
+/* The same for another process: F_GETLK tells `pid` of its locks, if that is a
+ * process of this user. The client ends with this process all the same. */
+int rk_attach_for(const char *socket_path, unsigned flags, uint32_t pid,
+		  struct rk_client **ret);
 
 /*
  * A new client of the same server and flags, in this process, with the
  * descriptors, working directory, umask and limits that the parent's has now, as
- * from fork(). Errors as above; -EOPNOTSUPP: the parent is not a server's.
+ * from fork(). pid as above. Errors as of rk_attach; -EOPNOTSUPP: the parent is not a server's.
  */
-int rk_attach_child(const struct rk_client *parent, struct rk_client **ret);
+int rk_attach_child(const struct rk_client *parent, uint32_t pid,
+		    struct rk_client **ret);
 
 /*
  * Closes all descriptors of the client and frees it. No other thread may be in
