@@ -190,7 +190,7 @@ int64_t rk__preload_call(long nr, const uint64_t arg[6], uint64_t sp,
 		return RK__RAW(nr, arg);
 	before = errno;
 	t.cwd = rk__view()->cwd;
-	t.cwd_by_fd = rk__view()->outer != NULL;
+	t.cwd_by_fd = rk__view()->borrowed;
 	r = call(&t, nr, arg, sp, ip);
 	if (r == -EBADF && claim_any(arg))
 		r = call(&t, nr, arg, sp, ip);

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include "bare.h"
+#include "links.h"
 #include "preload_int.h"
 #include "refs.h"
 
@@ -32,6 +33,7 @@ static _Atomic int own_base = OWN_USUAL * 3 / 4;
 static int generic = -1;		/* placeholder of all that is not published */
 static uint64_t generic_ino;
 static _Atomic int highest;		/* entries are up to here */
+static _Atomic int highest_own;		/* and our own */
 _Atomic bool rk__locks_taken;
 
 static uint64_t entry_of(uint32_t server, int32_t rk)
@@ -72,17 +74,23 @@ static void mark(int fd, uint8_t how)
 	__atomic_store_n(&rk__ours[fd], how, __ATOMIC_SEQ_CST);
 }
 
+static void raise_to(_Atomic int *highest_of, int fd)
+{
+	int h = atomic_load(highest_of);
+
+	while (fd > h && !atomic_compare_exchange_weak(highest_of, &h, fd))
+		;
+}
+
 /* Puts an entry in the place of another, which the caller has to let go of. */
 static uint64_t swap(int fd, uint64_t e)
 {
 	uint64_t before;
-	int h = atomic_load(&highest);
 
 	if (!in_map(fd))
 		return 0;
-	while (e && fd > h &&
-	       !atomic_compare_exchange_weak(&highest, &h, fd))
-		;
+	if (e)
+		raise_to(&highest, fd);
 	before = atomic_exchange(&rk__view()->map[fd], e);
 	/* In a child of vfork the mark is the parent's too: it stays. */
 	if (e)
@@ -104,6 +112,7 @@ struct rk__view *rk__view_push(void)
 		free(v);
 		return NULL;
 	}
+	v->borrowed = true;
 	v->map = map;
 	v->cwd = rk__view()->cwd;
 	for (int fd = 0; fd <= atomic_load(&highest); fd++) {
@@ -125,6 +134,11 @@ static int64_t let_go(uint64_t e)
 
 void rk__view_pop(struct rk__view *v)
 {
+	struct rk_client *c;
+
+	if (v->cwd.inside && v->cwd.fd != RK_AT_FDCWD &&
+	    rk__client_get(v->cwd.server, &c) == 0)
+		(void)rk_close(c, v->cwd.fd);
 	view = v->outer;
 	for (int fd = 0; fd <= atomic_load(&highest); fd++) {
 		uint64_t e = atomic_load(&v->map[fd]);
@@ -163,6 +177,14 @@ void rk__fdmap_limit(void)
 	atomic_store(&own_base, (int)n * 3 / 4);
 }
 
+static void own_at(int fd)
+{
+	if (!in_map(fd))
+		return;
+	raise_to(&highest_own, fd);
+	mark(fd, RK__OURS_OWN);
+}
+
 int rk__own(int fd)
 {
 	int base = atomic_load(&own_base);
@@ -182,15 +204,8 @@ int rk__own(int fd)
 	} else {
 		(void)RK__R1(SYS_close, fd);
 	}
-	if (in_map(moved))
-		mark((int)moved, RK__OURS_OWN);
+	own_at((int)moved);
 	return (int)moved;
-}
-
-void rk__own_at(int fd)
-{
-	if (in_map(fd))
-		mark(fd, RK__OURS_OWN);
 }
 
 int rk__own_close(int fd)
@@ -198,6 +213,22 @@ int rk__own_close(int fd)
 	if (rk__fd_is_own(fd))
 		mark(fd, 0);
 	return (int)RK__R1(SYS_close, fd);
+}
+
+/* The program wants the number of one of our own for itself. */
+static int give_way(int fd)
+{
+	long to = RK__R3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd + 1);
+
+	if (to < 0)
+		to = RK__R3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd / 2);
+	if (to < 0)
+		return (int)to;
+	own_at((int)to);
+	if (fd == generic)
+		generic = (int)to;
+	rk__fd_moved(fd, (int)to);
+	return rk__own_close(fd);
 }
 
 /* --- a server's ------------------------------------------------------------------ */
@@ -337,7 +368,7 @@ int64_t rk__fd_dup3(long nr, int from, int to, int flags)
 	if (rk__fd_is_own(from))
 		return -EBADF;
 	if (rk__fd_is_own(to) && from != to) {
-		r = rk__own_give_way(to);
+		r = give_way(to);
 		if (r < 0)
 			return r;
 	}
@@ -380,8 +411,8 @@ int64_t rk__fd_close_range(unsigned first, unsigned last, unsigned flags)
 	if (flags & ~(unsigned)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) ||
 	    first > last)
 		return -EINVAL;
-	for (unsigned fd = first; r == 0 && fd <= last && fd < RK__MAP_FDS;
-	     fd++) {
+	for (unsigned fd = first; r == 0 && fd <= last &&
+	     fd <= (unsigned)atomic_load(&highest_own); fd++) {
 		if (!rk__fd_is_own((int)fd))
 			continue;
 		r = fd > from ? close_part(from, fd - 1, flags) : 0;

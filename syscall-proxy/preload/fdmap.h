@@ -20,6 +20,7 @@
 enum { RK__OURS_SERVER = 1, RK__OURS_OWN = 2 };	/* in rk__ours */
 
 struct rk__view {
+	bool borrowed;			/* of a child of vfork */
 	struct rk__view *outer;		/* NULL: the process's own */
 	_Atomic uint64_t *map;		/* RK__MAP_FDS entries */
 	struct rk__cwd cwd;
@@ -52,8 +53,6 @@ bool rk__fd_generic(uint64_t ino);
 /* The kernel gave this number to something of the host's: whoever closed it
  * before was not seen. */
 void rk__fd_fresh(int fd);
-/* One of our own that was made here and now. */
-void rk__own_at(int fd);
 /* Results of the system calls. */
 int64_t rk__fd_close(int fd);
 int64_t rk__fd_close_range(unsigned first, unsigned last, unsigned flags);

@@ -29,14 +29,20 @@ static int64_t do_fork(long nr, const uint64_t arg[6], uint64_t new_sp,
 	bool keep = anything_ours();
 	int64_t r;
 
+	rk__maps_lock(true);
+	rk__clients_lock(true);
 	rk__fork_before(keep);
 	r = rk__clone_raw(nr, arg, sp, ip);
 	if (r != 0) {
 		rk__fork_parent();
+		rk__clients_lock(false);
+		rk__maps_lock(false);
 		rk__signals_back(mask);
 		return r;
 	}
 	rk__fork_child();
+	rk__clients_lock(false);
+	rk__maps_lock(false);
 	if (!keep) {
 		rk__clients_forget();
 		rk__fdmap_forget();

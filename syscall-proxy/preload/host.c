@@ -77,6 +77,11 @@ static int client(struct rk__task *t, uint32_t server, struct rk_client **ret)
 	return rk__client_get(server, ret);
 }
 
+static struct rk_client *attached(struct rk__task *t, uint32_t server)
+{
+	return rk__client_attached(server);
+}
+
 static bool find(struct rk__task *t, int fd, struct rk__target *ret)
 {
 	return rk__fd_find(fd, &ret->server, &ret->fd) &&
@@ -149,6 +154,7 @@ const struct rk__host rk__preload_host = {
 	.out = out,
 	.out_done = out_done,
 	.client = client,
+	.attached = attached,
 	.find = find,
 	.install = install,
 	.borrow = borrow,

@@ -31,6 +31,14 @@ bool rk__maps_any(void)
 	return atomic_load_explicit(&n_ranges, memory_order_relaxed) > 0;
 }
 
+void rk__maps_lock(bool on)
+{
+	if (on)
+		pthread_mutex_lock(&lock);
+	else
+		pthread_mutex_unlock(&lock);
+}
+
 static bool room_for(unsigned n)
 {
 	struct range *more;

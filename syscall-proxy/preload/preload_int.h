@@ -22,6 +22,8 @@ extern bool rk__active;
 /* Attaches at first use. 0 or a negative errno. */
 int rk__client_get(uint32_t server, struct rk_client **ret);
 struct rk_client *rk__client_attached(uint32_t server);
+/* Around a fork, so that no other thread is at it. */
+void rk__clients_lock(bool on);
 /* In a child that has none of its parent's. */
 void rk__clients_forget(void);
 /* All of them, and a link of this thread to each: a child of vfork makes none. */
@@ -45,6 +47,7 @@ int64_t rk__do_munmap(const uint64_t arg[6]);
 int64_t rk__do_mremap(const uint64_t arg[6]);
 int64_t rk__do_msync(const uint64_t arg[6]);
 bool rk__maps_any(void);
+void rk__maps_lock(bool on);		/* around a fork */
 /* A mapping of the host's came into the place of what was there. */
 void rk__maps_gone(uint64_t at, uint64_t size);
 

@@ -14,7 +14,6 @@
 #include "bare.h"
 #include "broker/ask.h"
 #include "fdmap.h"
-#include "links.h"
 #include "preload_int.h"
 #include "refs.h"
 
@@ -298,17 +297,4 @@ void rk__fd_claim_all(void)
 	}
 	if (dir >= 0)
 		close(dir);
-}
-
-int rk__own_give_way(int fd)
-{
-	long to = RK__R3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd + 1);
-
-	if (to < 0)
-		to = RK__R3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 64);
-	if (to < 0)
-		return (int)to;
-	rk__own_at((int)to);
-	rk__fd_moved(fd, (int)to);
-	return rk__own_close(fd);
 }

@@ -28,7 +28,5 @@ int rk__placeholder(uint64_t *ret_ino);
 bool rk__is_placeholder(int fd, uint64_t *ret_ino);
 /* Tells the broker. */
 int rk__publish(uint32_t server, int32_t rk, int placeholder);
-/* Has a descriptor of our own make way for one of the program's. */
-int rk__own_give_way(int fd);
 
 #endif

@@ -73,6 +73,14 @@ int rk__client_get(uint32_t server, struct rk_client **ret)
 	return r;
 }
 
+void rk__clients_lock(bool on)
+{
+	if (on)
+		pthread_mutex_lock(&lock);
+	else
+		pthread_mutex_unlock(&lock);
+}
+
 void rk__clients_forget(void)
 {
 	for (unsigned i = 0; i < RK__PROXY_SERVERS; i++)
