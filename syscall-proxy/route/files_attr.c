@@ -204,7 +204,7 @@ RK__FILE_CALL(open_by_handle_at)
 
 	if ((int)arg[0] == AT_FDCWD && t->cwd.inside) {
 		f = (struct rk__target){
-			.server = t->cwd.server, .fd = RK_AT_FDCWD,
+			.server = t->cwd.server, .fd = t->cwd.fd,
 		};
 		r = t->host->client(t, f.server, &f.client);
 		if (r < 0)

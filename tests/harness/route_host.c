@@ -89,6 +89,11 @@ static int find_client(struct rk__task *t, uint32_t server,
 	return 0;
 }
 
+static struct rk_client *attached(struct rk__task *t, uint32_t server)
+{
+	return client;
+}
+
 static bool find(struct rk__task *t, int fd, struct rk__target *ret)
 {
 	if (fd < 0 || fd >= FDS || !table[fd].ours)
@@ -169,13 +174,16 @@ static void cwd_changed(struct rk__task *t)
 
 static const struct rk__host host = {
 	.string = string, .copy_in = copy_in, .copy_out = copy_out, .in = in,
-	.out = out, .out_done = out_done, .client = find_client, .find = find,
+	.out = out, .out_done = out_done, .client = find_client, .attached = attached,
+	.find = find,
 	.install = install, .borrow = borrow, .give_back = give_back,
 	.install_host = install_host, .native = native, .host_cwd = host_cwd,
 	.host_path = host_path, .cwd_changed = cwd_changed,
 };
 
-static struct rk__task task = { .host = &host, .config = &config };
+static struct rk__task task = {
+	.host = &host, .config = &config, .cwd = { .fd = RK_AT_FDCWD },
+};
 
 /* --- what is the keeper's of descriptors ------------------------------------------- */
 
@@ -245,7 +253,7 @@ __asm__(".text\n"
 	".balign 64\n"
 	"route_way_back: mov $15, %eax\n"
 	"route_syscall: syscall\n"
-	"ret\n"
+	"jmp *%r9\n"
 	".balign 64\n"
 	"route_end:\n");
 extern const char route_way_back[], route_syscall[], route_end[];
@@ -273,8 +281,11 @@ static void handler(int sig, siginfo_t *info, void *context)
 	int before = errno;
 
 	selector = 0;
-	/* What has to do with the stack, happens on it. */
-	if (nr == SYS_rt_sigreturn) {
+	/* What has to do with the stack, happens on it; none of these has a sixth
+	 * word. */
+	if (nr == SYS_rt_sigreturn || nr == SYS_vfork || nr == SYS_clone3 ||
+	    (nr == SYS_clone && a[1])) {
+		g[REG_R9] = g[REG_RIP];
 		g[REG_RIP] = (greg_t)(uintptr_t)route_syscall;
 		g[REG_RAX] = nr;
 	} else {
