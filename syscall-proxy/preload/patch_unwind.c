@@ -2,8 +2,8 @@
  * patch_unwind.c - the stub page, and how unwinders get out of it.
  *
  * A thread that is cancelled while it waits in a call is unwound from the stub
- * page, which no object has. libgcc asks _dl_find_object() of the loader, and
- * finds ours first: it knows the page, and passes all else on. The area and
+ * page, which no object has. libgcc asks _dl_find_object() of libc, and finds
+ * ours first: it knows the page, and passes all else on to libc's. The area and
  * rk__entry need nothing: they are described as all code of this library is.
  */
 #include <dlfcn.h>
@@ -156,6 +156,21 @@ static void *loader_symbol(const char *name)
 	return NULL;
 }
 
+/* In the objects that there are, but for our own: libc has it. */
+static void *next_symbol(const char *name)
+{
+	const struct r_debug *d = loader_symbol("_r_debug");
+	const struct link_map *m = d ? d->r_map : NULL;
+	void *p;
+
+	for (; m; m = m->l_next) {
+		p = m->l_ld ? symbol_find(m->l_addr, m->l_ld, name) : NULL;
+		if (p && p != (void *)(uintptr_t)_dl_find_object)
+			return p;
+	}
+	return NULL;
+}
+
 /* --- the page ------------------------------------------------------------------------ */
 
 __attribute__((visibility("default"))) int
@@ -170,7 +185,7 @@ _dl_find_object(void *pc, struct dl_find_object *ret)
 		return 0;
 	}
 	if (!real_find) {
-		void *p = loader_symbol("_dl_find_object");
+		void *p = next_symbol("_dl_find_object");
 
 		memcpy(&real_find, &p, sizeof(p));
 	}

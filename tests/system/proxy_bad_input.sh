@@ -43,8 +43,10 @@ if can_be_nobody; then
 	cp /bin/true "$WORK/setuid"
 	chmod 4755 "$WORK/setuid"
 	as_nobody true
+	export -f as_nobody
+	export WORK
 	refuses "set-user-ID without the net" 125 'set-id.*library' \
-		as_nobody "$RUMP" run --proxy=preload --no-net -m "/vol=ext4:$WORK/user/disk.img" -- "$WORK/setuid"
+		bash -c 'as_nobody "$@"' - "$RUMP" run --proxy=preload --no-net -m "/vol=ext4:$WORK/user/disk.img" -- "$WORK/setuid"
 	as_nobody "$RUMP" run --proxy=notify -m "/vol=ext4:$WORK/user/disk.img" -- "$WORK/setuid" \
 		2>"$WORK/err" || { cat "$WORK/err" >&2; fail "set-user-ID under the filter"; }
 	grep -q no_new_privs "$WORK/err" || fail "set-user-ID: not said"

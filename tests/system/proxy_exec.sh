@@ -65,7 +65,7 @@ for door in ${PROXY:-preload notify}; do
 	timeout -k 5 50 "$RUMP" run --proxy="$door" -m "/vol=ext4:$img" -- \
 		bash -c 'mkdir /vol/w; exec bash "$@"' - \
 		"$WORK/inside" /vol/w "$busybox" "$python" >"$WORK/out" 2>&1 </dev/null ||
-		{ tail -n 5 "$WORK/out" >&2; fail "$door"; }
+		{ diff -a "$WORK/want" "$WORK/out" >&2; fail "$door"; }
 	sed -i "s,$WORK/inside: line [0-9]*: ,," "$WORK/out"
 	diff -a "$WORK/want" "$WORK/out" >"$WORK/diff" ||
 		{ cat "$WORK/diff" >&2; fail "$door: it differs"; }

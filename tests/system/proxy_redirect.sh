@@ -69,7 +69,7 @@ try()	# DOOR NAME SCRIPT SHELL...
 		bash -c 'rmdir /vol/lost+found; mkdir /vol/w
 			"$@"; s=$?; left /vol/w; exit $s' - \
 		"$@" "$script" /vol/w "$WORK/other" >"$out" 2>&1 </dev/null ||
-		{ tail -n 5 "$out" >&2; fail "$door: $name"; }
+		{ diff -a "$out.host" "$out" >&2; fail "$door: $name: exit status"; }
 	diff -a "$out.host" "$out" >"$WORK/diff" ||
 		{ cat "$WORK/diff" >&2; fail "$door: $name does something else"; }
 	[ "$(wc -l <"$out")" -gt 100 ] || { cat "$out" >&2; fail "$name did not run"; }
