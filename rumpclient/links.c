@@ -260,7 +260,10 @@ static void to_pool(struct rk__link *l)
 	uint64_t mask = rk__lock();
 	struct rk_client *c = l->client;
 
-	if (c->n_idle < IDLE_MAX && !l->dead) {
+	if (!c) {
+		/* it was replaced */
+		free(l);
+	} else if (c->n_idle < IDLE_MAX && !l->dead) {
 		l->next_idle = c->idle;
 		c->idle = l;
 		c->n_idle++;
@@ -344,10 +347,18 @@ int rk__link_replace(struct rk_client *c, struct rk__link *old)
 {
 	uint64_t mask = rk__lock(), token = c->token;
 	struct rk__link *l;
-	int r = open_own(c, RK_HELLO_THREAD, &token, 0, &l);
+	int r = old->pooled ? open_for_pool(c, &l) :
+			      open_own(c, RK_HELLO_THREAD, &token, 0, &l);
 
-	if (r == 0)
+	if (r == 0 && old->pooled) {
+		l->next_idle = c->idle;
+		c->idle = l;
+		c->n_idle++;
+	}
+	if (r == 0) {
 		drop(old);
+		old->client = NULL;
+	}
 	rk__unlock(mask);
 	return r;
 }

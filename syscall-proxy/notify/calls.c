@@ -187,6 +187,7 @@ static const struct rk__host host = {
 	.out = memory_out,
 	.out_done = memory_out_done,
 	.client = task_client,
+	.attached = task_attached,
 	.find = fds_find,
 	.install = fds_install,
 	.borrow = fds_borrow,
