@@ -205,7 +205,7 @@ bool rk__elf_function(const struct rk__elf *e, uint64_t at, uint64_t *start,
 	uint32_t size, cie, range;
 	const uint8_t *p;
 	int32_t d;
-	uint64_t fde;
+	uint64_t fde, next;
 
 	while (low < high) {
 		uint32_t i = low + (high - low) / 2;
@@ -228,9 +228,15 @@ bool rk__elf_function(const struct rk__elf *e, uint64_t at, uint64_t *start,
 	memcpy(&d, p + 8, 4);
 	memcpy(&range, p + 12, 4);
 	*end = *start + range;
+	next = low + 1 < e->n_functions ? table_start(e, low + 1) :
+					  e->text + e->code_size;
+	/* clone's ends where its child must not be unwound; what follows is its
+	 * all the same, until the next begins. */
+	if (at >= *end)
+		*end = next;
 	return size >= 12 && size < 0xfffffff0 && cie &&
 	       cie_is_plain(e, fde + 4 - cie) &&
 	       fde + 8 + (uint64_t)(int64_t)d == *start && at < *end &&
 	       *start >= e->text && *end - e->text <= e->code_size &&
-	       (low + 1 == e->n_functions || table_start(e, low + 1) >= *end);
+	       *end <= next;
 }

@@ -30,7 +30,7 @@
 enum {
 	FUNCTION_MAX = 1 << 20,		/* bytes */
 	BEFORE = 5,			/* instructions of a site before the call */
-	FLAGS_AHEAD = 24,		/* instructions looked at for flags */
+	FLAGS_AHEAD = 64,		/* instructions looked at for flags */
 	NR_BACK = 32,			/* and for the number */
 };
 

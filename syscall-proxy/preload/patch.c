@@ -171,6 +171,9 @@ static int mapped(void *arg, const struct rk__mapped *m)
 	struct work *w = arg;
 	const struct rk__sites_object *o = rk__sites_objects(w->table);
 
+	/* This code, of which all is in one mapping. */
+	if ((uintptr_t)rk__area - m->text < m->text_end - m->text)
+		return 0;
 	for (uint32_t i = 0; i < w->table->n_objects; i++)
 		if (object_is(&o[i], m))
 			return object_patch(w, &o[i], m->bias);
