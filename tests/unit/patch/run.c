@@ -291,7 +291,7 @@ static void knows_what_is_safe(void)
 		probe_ours(k ? -1 : 77, 12345);
 		f(k == 1 ? dup(0) : 77, r);
 		for (int i = 0; i < 11; i++)
-			check(r[i] == 0x101 + i);
+			check(r[i] == 0x101u + (unsigned)i);
 		if (k != 1)
 			check(r[11] == 77);
 		check((int64_t)r[12] == (k == 0 ? 12345 : k == 1 ? 0 : -EBADF));

@@ -140,7 +140,7 @@ static void clean(int *p)
 
 static void *wait_for_ever(void *arg)
 {
-	__attribute__((cleanup(clean))) int one = 1;
+	__attribute__((cleanup(clean), unused)) int one = 1;
 	char c;
 
 	while (read(*(int *)arg, &c, 1) != 0)
