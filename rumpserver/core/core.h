@@ -147,6 +147,8 @@ struct rk__mount_state {
 	uint64_t root;			/* inode */
 	uint32_t root_vnode;
 	uint32_t mounted;
+	uint32_t stands_on;		/* a mount + 1, on its directory `covers` */
+	uint64_t covers;
 };
 
 struct rk__core {

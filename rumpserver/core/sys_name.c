@@ -87,6 +87,8 @@ int64_t rk__sys_unlinkat(struct rk__call *c, struct op_unlinkat *a)
 		return -ENOENT;
 	if (w.slash && !directory)
 		return S_ISDIR(w.st.mode) ? -EISDIR : -ENOTDIR;
+	if (rk__walked_covered(&w))
+		return directory ? -EBUSY : -EISDIR;
 	return rk__vfs_unlink(&c->cred, w.dir, w.name, w.len, directory);
 }
 
@@ -139,6 +141,8 @@ int64_t rk__sys_renameat2(struct rk__call *c, struct op_renameat2 *a)
 	if (to.last != RK_LAST_NAME)
 		return a->flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
 	r = may_be_renamed(&from, &to, a->flags);
+	if (r == 0 && (rk__walked_covered(&from) || rk__walked_covered(&to)))
+		r = -EBUSY;
 	if (r < 0)
 		return r;
 	return rk__vfs_rename(&c->cred, from.dir, from.name, from.len, to.dir,

@@ -107,5 +107,7 @@ void rk__outside_host(uint32_t mount, uint32_t layer,
 /* Sets the volatile parts anew. */
 void rk__lock_restart(void);
 void rk__walk_restart(const struct rk__family *f);
+/* A mount is there: if it is within another one, on which directory? */
+void rk__walk_cover(uint32_t mount);
 
 #endif

@@ -82,6 +82,10 @@ int rk__vfs_mount(uint32_t mount, const struct rk__family *f,
 	state.root_vnode = rk__vnode_get(rk__node(mount, state.root));
 	rk__core->mount[mount].root_vnode = state.root_vnode;
 	rk__vnode_hold_open(state.root_vnode);
+	/* They may come in any order. */
+	for (uint32_t i = 0; i < rk__core->n_mounts; i++)
+		if (rk__core->mount[i].mounted)
+			rk__walk_cover(i);
 	return 0;
 }
 

@@ -92,6 +92,66 @@ static int enter(const char *path, uint32_t *ret_mount, const char **ret_rest)
 	return inside ? 0 : -EXDEV;
 }
 
+/* --- mounts within mounts -------------------------------------------------------- */
+
+/* The mount that the path of another one begins with, the longest. */
+static bool find_below(uint32_t mount, uint32_t *ret)
+{
+	size_t best = 0;
+	bool found = false;
+
+	for (uint32_t i = 0; i < n_paths; i++) {
+		size_t n = strlen(mount_path[i]);
+
+		if (i == mount || (found && n < best) ||
+		    !rk__core->mount[i].mounted ||
+		    strncmp(mount_path[mount], mount_path[i], n) ||
+		    mount_path[mount][n] != '/')
+			continue;
+		found = true;
+		best = n;
+		*ret = i;
+	}
+	return found;
+}
+
+void rk__walk_cover(uint32_t mount)
+{
+	static struct rk__walked w;
+	const struct rk__cred all = {.checked = true};
+	struct rk__mount_state *m = &rk__core->mount[mount];
+	uint32_t below;
+	const char *path;
+
+	if (!find_below(mount, &below))
+		return;
+	path = skip_slashes(mount_path[mount] + strlen(mount_path[below]));
+	if (rk__walk(&all, rk__node(below, rk__core->mount[below].root), path,
+		     RK_WALK_FOLLOW, &w) < 0 ||
+	    !S_ISDIR(w.st.mode) || w.node.mount != below)
+		return;
+	RK_NOTE(m);
+	m->stands_on = below + 1;
+	m->covers = w.node.ino;
+}
+
+/* 1: *n was covered, and is the root of what covers it now. */
+static int cross(struct rk__node *n, unsigned flags)
+{
+	for (uint32_t i = 0; i < n_paths; i++) {
+		const struct rk__mount_state *m = &rk__core->mount[i];
+
+		if (m->stands_on != n->mount + 1 || m->covers != n->ino ||
+		    !m->mounted)
+			continue;
+		if (flags & RK_WALK_NO_XDEV)
+			return -EXDEV;
+		*n = rk__node(i, m->root);
+		return 1;
+	}
+	return 0;
+}
+
 /* --- the walk --------------------------------------------------------------- */
 
 struct walk {
@@ -231,6 +291,7 @@ static int step(struct walk *w, const char *name, size_t len)
 	struct rk__walked *o = w->out;
 	const char *rest = name + len;
 	bool last = *skip_slashes(rest) == 0;
+	struct rk__node to;
 	int r;
 
 	o->slash = last && *rest;
@@ -250,15 +311,21 @@ static int step(struct walk *w, const char *name, size_t len)
 	if (!S_ISDIR(o->st.mode) &&
 	    (!last || (o->slash && !(w->flags & RK_WALK_PARENT))))
 		return -ENOTDIR;
+	to = rk__node(w->at.mount, o->st.ino);
+	r = S_ISDIR(o->st.mode) ? cross(&to, w->flags) : 0;
+	if (r > 0)
+		r = rk__vfs_getattr(to, &o->st);
+	if (r < 0)
+		return r;
 	if (last) {
 		o->dir = w->at;
-		o->node = rk__node(w->at.mount, o->st.ino);
+		o->node = to;
 		o->name = name;
 		o->len = len;
 		o->found = true;
 		return 0;
 	}
-	w->at.ino = o->st.ino;
+	w->at = to;
 	w->p = rest;
 	return 1;
 }

@@ -3,8 +3,10 @@
  *
  * Clients see each mount at its own absolute path; a path goes to the mount
  * with the longest one that it begins with. Outside of all mounts is -EXDEV:
- * another's business; `outside` says where that is. A mount within another is reached by absolute paths, and
- * left by "..", only.
+ * another's business; `outside` says where that is. The directory that a mount
+ * stands on is entered as the root of that mount, and left by ".." to the one
+ * above; it can't be removed or renamed. Which one that is, is found when the mount
+ * is made: one that comes to be later stays what it is.
  */
 #ifndef RK_WALK_H
 #define RK_WALK_H
@@ -40,6 +42,7 @@ struct rk__walked {
 	bool found;			/* then: */
 	struct rk__node node;
 	struct rk_stat st;
+	/* `node` may be of another mount than `dir`, and what `name` names. */
 	char path[RK_PATH_LEN_MAX];
 };
 
@@ -48,6 +51,12 @@ struct rk__walked {
  * follow what is no directory is left to the caller. */
 int rk__walk(const struct rk__cred *c, struct rk__node start, const char *path,
 	     unsigned flags, struct rk__walked *ret);
+/* Does another mount stand on what was found? */
+static inline bool rk__walked_covered(const struct rk__walked *w)
+{
+	return w->found && w->last == RK_LAST_NAME &&
+	       w->node.mount != w->dir.mount;
+}
 /* The absolute path of a directory as clients see it; returns its length with
  * the NUL. -ERANGE, -ENOENT (removed). */
 int rk__walk_path(struct rk__node dir, char *buf, size_t size);

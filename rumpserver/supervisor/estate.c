@@ -14,6 +14,7 @@
 #include "supervisor/drivers.h"
 #include "supervisor/make.h"
 #include "supervisor/message.h"
+#include "supervisor/spec.h"
 
 static int plant_crash(struct rk__board *b, char *error)
 {
@@ -48,7 +49,9 @@ int rk__estate_init(const struct rk__config *config, struct rk__estate *ret,
 	ret->holder = -1;
 	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++)
 		ret->fuse_fd[i] = -1;
-	e = rk__drivers_load(&ret->config, error);
+	e = config->fuse ? rk__spec_apart(config, error) : 0;
+	if (e == 0)
+		e = rk__drivers_load(&ret->config, error);
 	if (e < 0)
 		return e;
 	e = rk__views_init(&ret->config, &ret->views, ret->image, error);

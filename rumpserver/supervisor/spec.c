@@ -227,11 +227,19 @@ static int check_others(const struct rk__config *c,
 		if (strcmp(other, m->path) == 0)
 			return refuse(error, "mount point %.150s is given "
 				      "twice", m->path);
-		if (inside(m->path, other) || inside(other, m->path))
-			return refuse(error, "mount points %.100s and %.100s "
-				      "lie one inside the other", other,
-				      m->path);
 	}
+	return 0;
+}
+
+int rk__spec_apart(const struct rk__config *c, char *error)
+{
+	for (uint32_t i = 0; i < c->n_mounts; i++)
+		for (uint32_t k = 0; k < c->n_mounts; k++)
+			if (inside(c->mount[i].path, c->mount[k].path))
+				return refuse(error, "mount points %.100s and "
+					      "%.100s lie one inside the other",
+					      c->mount[i].path,
+					      c->mount[k].path);
 	return 0;
 }
 

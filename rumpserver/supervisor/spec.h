@@ -18,6 +18,9 @@ int rk__spec_source(const char *text, struct rk__mount_spec *ret, char *error);
 int rk__spec_path(const char *text, struct rk__mount_spec *ret, char *error);
 /* "PATH=DRIVER:SOURCE[,option...]" as one more mount of c. */
 int rk__spec_add(struct rk__config *c, const char *text, char *error);
+/* Does no mount lie inside of another? The kernel cannot mount what is served by
+ * the server that waits for it; who uses paths without it need not care. */
+int rk__spec_apart(const struct rk__config *c, char *error);
 
 /* "50ms", "10s", "200us", "2m"; a bare number is seconds. what: the option's
  * name, for the sentence. */

@@ -79,7 +79,6 @@ Test(spec, bad)
 		"/vol=a-driver-with-a-name-longer-than-it-may-be:disk.img",
 		/* with /one=ext4:one.img there already: */
 		"/one=ext4:disk.img", "//./one/=ext4:disk.img",
-		"/one/in=ext4:disk.img",
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -94,6 +93,19 @@ Test(spec, bad)
 		cr_assert(strlen(error) > 10, "'%s': no sentence", bad[i]);
 		cr_assert_null(strchr(error, '\n'));
 	}
+}
+
+Test(spec, one_inside_the_other)
+{
+	static struct rk__config c;
+
+	cr_assert_eq(rk__spec_add(&c, "/one=ext4:one.img", error), 0);
+	cr_assert_eq(rk__spec_add(&c, "/onetwo=ext4:two.img", error), 0);
+	cr_assert_eq(rk__spec_apart(&c, error), 0);
+	cr_assert_eq(rk__spec_add(&c, "/one/in=ext4:in.img", error), 0);
+	error[0] = 0;
+	cr_assert_eq(rk__spec_apart(&c, error), -EINVAL);
+	cr_assert_not_null(strstr(error, "/one/in and /one lie"), "%s", error);
 }
 
 Test(spec, too_long)

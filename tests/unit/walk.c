@@ -182,6 +182,36 @@ Test(walk, where_it_leads_outside, .init = setup)
 	cr_expect(!w.outside);
 }
 
+/* The second mount, of the same files, stands on a directory of the first. */
+Test(walk, mounts_within_mounts, .init = setup)
+{
+	struct rk__walked w;
+	uint64_t sub = make(MEM_ROOT, "sub", S_IFDIR | 0755, NULL);
+
+	make(MEM_ROOT, "to-sub", S_IFLNK, "a/../sub");
+	rk__walk_cover(1);
+	cr_assert_eq(rk__walk(&user, root, "sub", 0, &w), 0);
+	cr_expect_eq(w.node.mount, 1u);
+	cr_expect_eq(w.node.ino, MEM_ROOT);
+	cr_expect_eq(w.dir.mount, 0u);
+	cr_expect(rk__walked_covered(&w));
+	cr_expect_eq(w.st.ino, MEM_ROOT);
+	cr_assert_eq(rk__walk(&user, root, "to-sub/a/b", 0, &w), 0);
+	cr_expect_eq(w.node.mount, 1u);
+	cr_expect_eq(w.node.ino, b);
+	cr_assert_eq(rk__walk(&user, rk__node(0, a), "../sub/a/../..", 0, &w), 0);
+	cr_expect_eq(w.node.mount, 0u);
+	cr_expect_eq(w.node.ino, MEM_ROOT);
+	cr_assert_eq(rk__walk(&user, root, "sub/../a", 0, &w), 0);
+	cr_expect_eq(w.node.mount, 0u);
+	/* It shows the same files, but in it nothing is covered. */
+	cr_assert_eq(rk__walk(&user, root, "sub/sub", 0, &w), 0);
+	cr_expect_eq(w.node.mount, 1u);
+	cr_expect_eq(w.node.ino, sub);
+	cr_expect_eq(rk__walk(&user, root, "sub", RK_WALK_NO_XDEV, &w), -EXDEV);
+	cr_expect_eq(rk__walk(&user, root, "a", RK_WALK_NO_XDEV, &w), 0);
+}
+
 Test(walk, long_paths_and_long_links, .init = setup)
 {
 	static char path[RK_PATH_LEN_MAX + 100], target[4001];
