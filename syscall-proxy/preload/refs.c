@@ -194,7 +194,9 @@ bool rk__is_placeholder(int fd, uint64_t *ret_ino)
 	long flags = RK__R3(SYS_fcntl, fd, F_GETFL, 0);
 	ssize_t n;
 
-	if (flags < 0 || !(flags & O_PATH))
+	/* The notifier's are open for neither reading nor writing. */
+	if (flags < 0 ||
+	    (!(flags & O_PATH) && (flags & O_ACCMODE) != O_ACCMODE))
 		return false;
 	rk__proc_path(path, fd);
 	n = RK__R3(SYS_readlink, path, link, sizeof link);
