@@ -143,6 +143,9 @@ static int64_t call(struct rk__task *t, long nr, const uint64_t arg[6],
 	case SYS_execve:
 	case SYS_execveat:
 		return rk__do_exec(t, nr, arg);
+	case SYS_exit_group:
+		rk__process_ends();
+		return RK__RAW(nr, arg);
 	case SYS_exit:
 		rk__thread_end();
 		return RK__RAW(nr, arg);

@@ -5,6 +5,9 @@
  * descriptors; while the server makes it one, the parent waits. One that would
  * have none, and is not inside of a server, attaches when it needs to.
  *
+ * The server hears of the end of a process a little later than its parent may; so
+ * what others can see of an end, it is told before.
+ *
  * A child that shares our memory until it execs (vfork, posix_spawn) runs on a
  * view of its own, by its parent's links. It is prepared before, because the
  * child goes straight on with the program; the parent undoes it.
@@ -117,4 +120,17 @@ int64_t rk__do_fork(long nr, const uint64_t arg[6], uint64_t sp, uint64_t ip)
 	memcpy(other, arg, sizeof other);
 	other[1] = 0;
 	return by_flags(nr, arg[0], arg, other, arg[1], sp, ip);
+}
+
+void rk__process_ends(void)
+{
+	struct rk_client *c;
+
+	if (rk__view()->borrowed || !rk__fd_any())
+		return;
+	for (uint32_t i = 0; i < rk__config.n_servers; i++) {
+		c = rk__client_attached(i);
+		if (c)
+			(void)rk_close_range(c, 0, ~0u, 0);
+	}
 }

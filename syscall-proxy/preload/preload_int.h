@@ -38,6 +38,8 @@ extern const struct rk__host rk__preload_host;
 /* --- the calls that are served here; results as the kernel's ----------------------------- */
 
 int64_t rk__do_fork(long nr, const uint64_t arg[6], uint64_t sp, uint64_t ip);
+/* exit_group is about to be called. */
+void rk__process_ends(void);
 int64_t rk__do_exec(struct rk__task *t, long nr, const uint64_t arg[6]);
 int64_t rk__do_sendmsg(struct rk__task *t, long nr, const uint64_t arg[6]);
 int64_t rk__do_recvmsg(struct rk__task *t, long nr, const uint64_t arg[6]);
