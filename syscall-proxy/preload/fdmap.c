@@ -316,11 +316,34 @@ static void drop_locks(uint64_t e)
 		(void)rk_setlk(c, rk_of(e), F_UNLCK, 0, 0, 0, 0);
 }
 
-/* It is no longer in the kernel's table. What closing says is for the last. */
+/*
+ * It is no longer in the kernel's table. What closing says is for the last. The
+ * broker has one of its own for a published one: if this was the last, it has
+ * been told by now, and has closed it when it answers whatever it is asked.
+ */
 static int64_t closed(uint64_t e)
 {
+	int64_t r;
+
 	drop_locks(e);
-	return let_go(e);
+	r = let_go(e);
+	if (e & PUBLISHED && !view)
+		rk__settle(generic);
+	return r;
+}
+
+void rk__fd_end(void)
+{
+	bool any = false;
+
+	for (int fd = 0; fd <= atomic_load(&highest); fd++) {
+		if (!(look(fd) & PUBLISHED))
+			continue;
+		(void)RK__R1(SYS_close, fd);
+		any = true;
+	}
+	if (any)
+		rk__settle(generic);
 }
 
 int64_t rk__fd_close(int fd)

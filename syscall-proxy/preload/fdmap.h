@@ -59,6 +59,9 @@ int64_t rk__fd_close_range(unsigned first, unsigned last, unsigned flags);
 int64_t rk__fd_dup(long nr, const uint64_t arg[6]);	/* dup, fcntl */
 int64_t rk__fd_dup3(long nr, int from, int to, int flags); /* dup2, dup3 */
 
+/* The process ends: its placeholders are gone when this returns. */
+void rk__fd_end(void);
+
 /* Gives a server's descriptor a placeholder that nothing else is, and publishes
  * it, unless that was done. 0 or a negative errno. */
 int rk__fd_publish(int fd);

@@ -128,6 +128,7 @@ void rk__process_ends(void)
 
 	if (rk__view()->borrowed || !rk__fd_any())
 		return;
+	rk__fd_end();
 	for (uint32_t i = 0; i < rk__config.n_servers; i++) {
 		c = rk__client_attached(i);
 		if (c)

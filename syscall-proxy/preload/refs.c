@@ -221,6 +221,14 @@ int rk__publish(uint32_t server, int32_t rk, int placeholder)
 	return r;
 }
 
+void rk__settle(int any_placeholder)
+{
+	struct rk_ticket none;
+	uint32_t server;
+
+	(void)rk__ask_claim(rk__socket, any_placeholder, &server, &none);
+}
+
 /* --- claiming ----------------------------------------------------------------------- */
 
 static int claim_at_server(int fd, uint32_t *ret_server, int32_t *ret_rk)

@@ -26,6 +26,8 @@ void rk__proc_path(char ret[32], int fd);
 int rk__placeholder(uint64_t *ret_ino);
 /* Whether a descriptor is one; its inode. */
 bool rk__is_placeholder(int fd, uint64_t *ret_ino);
+/* Returns when the broker has seen to all placeholders that are gone. */
+void rk__settle(int any_placeholder);
 /* Tells the broker. */
 int rk__publish(uint32_t server, int32_t rk, int placeholder);
 
