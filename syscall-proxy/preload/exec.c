@@ -66,6 +66,13 @@ static int tell_cwd(void)
 	return r;
 }
 
+int rk__prepare_exec(void)
+{
+	int r = rk__fd_publish_all();
+
+	return r < 0 ? r : tell_cwd();
+}
+
 /* --- programs in a mount ----------------------------------------------------------- */
 
 /* Opens what the path names, in a server or, with *ret_client NULL, on the host. */
@@ -300,9 +307,7 @@ int64_t rk__do_exec(struct rk__task *t, long nr, const uint64_t arg[6])
 	r = (uintptr_t)e->path < 4096 ? -EFAULT :
 	    rk__environment(e->envp, &env);
 	if (r == 0)
-		r = rk__fd_publish_all();
-	if (r == 0)
-		r = tell_cwd();
+		r = rk__prepare_exec();
 	if (r == 0)
 		r = run(e, env.envp);
 	if (r == -ENOENT && host_script(e))

@@ -25,37 +25,74 @@ static bool anything_ours(void)
 	return rk__view()->cwd.inside || rk__fd_any() || rk__maps_any();
 }
 
-static int64_t do_fork(long nr, const uint64_t arg[6], uint64_t new_sp,
-		       uint64_t sp, uint64_t ip)
-{
-	uint64_t mask = rk__signals_off();
-	bool keep = anything_ours();
-	int64_t r;
+struct before {
+	uint64_t mask;
+	bool keep;
+};
 
+/* No other thread is at our tables when they are copied. */
+static void before_fork(struct before *b)
+{
+	b->mask = rk__signals_off();
+	b->keep = anything_ours();
 	rk__maps_lock(true);
 	rk__clients_lock(true);
-	rk__fork_before(keep);
-	r = rk__clone_raw(nr, arg, sp, ip);
-	if (r != 0) {
+	rk__fork_before(b->keep);
+}
+
+static void after_fork(const struct before *b, bool child)
+{
+	if (child)
+		rk__fork_child();
+	else
 		rk__fork_parent();
-		rk__clients_lock(false);
-		rk__maps_lock(false);
-		rk__signals_back(mask);
-		return r;
-	}
-	rk__fork_child();
 	rk__clients_lock(false);
 	rk__maps_lock(false);
-	if (!keep) {
+	if (child && !b->keep) {
 		rk__clients_forget();
 		rk__fdmap_forget();
 	}
-	if (rk__counts)
+	if (child && rk__counts)
 		atomic_fetch_add(&rk__counts->processes, 1);
-	rk__signals_back(mask);
-	if (new_sp)
+	rk__signals_back(b->mask);
+}
+
+static int64_t do_fork(long nr, const uint64_t arg[6], uint64_t new_sp,
+		       uint64_t sp, uint64_t ip)
+{
+	struct before b;
+	int64_t r;
+
+	before_fork(&b);
+	r = rk__clone_raw(nr, arg, sp, ip);
+	after_fork(&b, r == 0);
+	if (r == 0 && new_sp)
 		rk__clone_continue(sp, ip, new_sp);
-	return 0;
+	return r;
+}
+
+__attribute__((visibility("default")))
+int rk__preload_fork(int (*real)(void))
+{
+	int before = errno, r;
+	struct before b;
+
+	if (!rk__active)
+		return real();
+	before_fork(&b);
+	r = real();
+	after_fork(&b, r == 0);
+	errno = before;
+	return r;
+}
+
+__attribute__((visibility("default")))
+int rk__preload_publish(void)
+{
+	int before = errno, r = rk__active ? rk__prepare_exec() : 0;
+
+	errno = before;
+	return r;
 }
 
 static int64_t do_vfork(long nr, const uint64_t arg[6], uint64_t sp,

@@ -46,6 +46,15 @@ _Noreturn void rk__clone_continue(uint64_t sp, uint64_t ip, uint64_t new_sp);
 int64_t rk__preload_call(long nr, const uint64_t arg[6], uint64_t sp,
 			 uint64_t ip);
 
+/*
+ * Where nothing is patched, for interposed symbols: fork by libc's own, with what
+ * is ours kept in order around it; and, before libc makes a process that runs
+ * another program (posix_spawn), what that inherits is published. 0 or a negative
+ * errno.
+ */
+int rk__preload_fork(int (*real)(void));
+int rk__preload_publish(void);
+
 /* --- patch.c ----------------------------------------------------------------------- */
 
 struct rk__patched {

@@ -40,6 +40,8 @@ extern const struct rk__host rk__preload_host;
 int64_t rk__do_fork(long nr, const uint64_t arg[6], uint64_t sp, uint64_t ip);
 /* exit_group is about to be called. */
 void rk__process_ends(void);
+/* What has to outlive the image goes to the broker. 0 or a negative errno. */
+int rk__prepare_exec(void);
 int64_t rk__do_exec(struct rk__task *t, long nr, const uint64_t arg[6]);
 int64_t rk__do_sendmsg(struct rk__task *t, long nr, const uint64_t arg[6]);
 int64_t rk__do_recvmsg(struct rk__task *t, long nr, const uint64_t arg[6]);
