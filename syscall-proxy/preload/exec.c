@@ -228,6 +228,9 @@ static int find_program(struct exec *e)
 	struct rk_client *c;
 	int64_t fd, n, r;
 
+	/* The kernel finds it in the mount. */
+	if (rk__config.over_mount)
+		return 0;
 	for (unsigned depth = 0; depth < DEPTH; depth++) {
 		fd = open_program(e, &c);
 		if (fd < 0)
