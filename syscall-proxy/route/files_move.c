@@ -356,15 +356,26 @@ RK__FILE_CALL(vmsplice)
 
 /* --- copy_file_range ----------------------------------------------------------------- */
 
-/* -1 is the descriptor's own; whatever else is negative is wrong. */
-static int64_t copy_offset(struct rk__task *t, uint64_t where, int64_t *ret)
+/* *ret -1 is the descriptor's own; what the caller gives is looked at as the
+ * kernel does, which takes it for a large number. */
+static int64_t copy_offset(struct rk__task *t, uint64_t where, uint64_t count,
+			   int64_t *ret)
 {
 	*ret = -1;
 	if (!where)
 		return 0;
 	if (t->host->copy_in(t, ret, where, sizeof *ret) < 0)
 		return -EFAULT;
+	if ((uint64_t)*ret + count < count)
+		return -EOVERFLOW;
 	return *ret < 0 ? -EINVAL : 0;
+}
+
+/* Where no file ends, nothing is copied: it is for the server to say why. */
+static uint64_t until_end(int64_t offset, uint64_t count)
+{
+	return offset < 0 ? count :
+			    rk__least(count, (uint64_t)(INT64_MAX - offset));
 }
 
 static int64_t copy_pieces(const struct rk__target *in,
@@ -390,14 +401,17 @@ static int64_t copy_pieces(const struct rk__target *in,
 static int64_t copy_range(struct rk__task *t, const struct rk__target *in,
 			  const struct rk__target *out, const uint64_t arg[6])
 {
-	int64_t from, to, r = copy_offset(t, arg[1], &from);
+	uint64_t count = arg[4];
+	int64_t from, to, r = copy_offset(t, arg[1], count, &from);
 
 	if (r == 0)
-		r = copy_offset(t, arg[3], &to);
-	if (r == 0)
+		r = copy_offset(t, arg[3], count, &to);
+	if (r == 0) {
+		count = until_end(from, until_end(to, count));
 		r = copy_pieces(in, out, &from, &to,
-				rk__least(arg[4], RK__COUNT_MAX),
+				rk__least(count, RK__COUNT_MAX),
 				(uint32_t)arg[5]);
+	}
 	if (r > 0 && arg[1] &&
 	    t->host->copy_out(t, arg[1], &from, sizeof from) < 0)
 		r = -EFAULT;
