@@ -406,6 +406,8 @@ static int64_t copy_range(struct rk__task *t, const struct rk__target *in,
 
 	if (r == 0)
 		r = copy_offset(t, arg[3], count, &to);
+	if (r == 0 && to == INT64_MAX && count)
+		r = -EFBIG;
 	if (r == 0) {
 		count = until_end(from, until_end(to, count));
 		r = copy_pieces(in, out, &from, &to,
