@@ -127,6 +127,10 @@ int rk__may_xattr(const struct rk__cred *c, const struct rk_stat *st,
 		return root ? 0 : change ? -EPERM : -ENODATA;
 	if (has_prefix(name, "security."))
 		return root || !change ? 0 : -EPERM;
+	/* That only directories have one is found out before whose it is. */
+	if (change && !S_ISDIR(st->mode) &&
+	    has_prefix(name, "system.posix_acl_default"))
+		return rk__may_own(c, st) < 0 ? -EACCES : 0;
 	if (has_prefix(name, "system.posix_acl_"))
 		return change ? rk__may_own(c, st) : 0;
 	if (has_prefix(name, "system."))

@@ -15,7 +15,8 @@ struct pair {
 	int dirfd[2];
 };
 
-/* 1: it is for the kernel, as it is. */
+/* 1: it is for the kernel, as it is. Both names are looked at before either is
+ * looked for. */
 static int begin(struct rk__task *t, struct pair *c)
 {
 	int r;
@@ -26,8 +27,10 @@ static int begin(struct rk__task *t, struct pair *c)
 		c->dirfd[i] = (int)c->arg[2 * i];
 		r = t->host->string(t, c->arg[2 * i + 1], p->path,
 				    sizeof p->path);
-		if (r < 0 || (!p->path[0] && !(c->empty && i == 0)))
-			return 1;
+		if (r < 0)
+			return t->cwd.inside ? r : 1;
+		if (!p->path[0] && !(c->empty && i == 0))
+			return t->cwd.inside ? -ENOENT : 1;
 	}
 	for (unsigned i = 0; i < 2; i++) {
 		r = rk__place_first(t, c->dirfd[i], &c->p[i], c->how[i]);

@@ -134,12 +134,32 @@ enum rk__routed rk__call_name_to_handle_at(struct rk__task *t, long nr,
  * The kernel finds a socket by its own inode, so none can be bound to, or found
  * by, a name of a server. As of a file system that has no sockets.
  */
+static int64_t no_name(const struct rk__place *p)
+{
+	char none[1];
+	struct rk_stat st;
+	int64_t r = rk_resolve(p->client, p->dirfd, p->path, none, sizeof none,
+			       AT_SYMLINK_NOFOLLOW | RK_RESOLVE_PARENT);
+
+	if (r < 0)
+		return r == -ERANGE ? -EXDEV : r;
+	r = rk_fstatat(p->client, p->dirfd, p->path, &st, AT_SYMLINK_NOFOLLOW);
+	return r == 0 ? -EADDRINUSE : -EADDRNOTAVAIL;
+}
+
+static int64_t no_peer(const struct rk__place *p)
+{
+	struct rk_stat st;
+	int64_t r = rk_fstatat(p->client, p->dirfd, p->path, &st, 0);
+
+	return r < 0 ? r : -ECONNREFUSED;
+}
+
 static enum rk__routed address(struct rk__task *t, long nr,
 			       const uint64_t arg[6], int64_t *ret)
 {
+	unsigned how = nr == SYS_connect ? RK__FOLLOW : RK__PARENT;
 	struct sockaddr_un a;
-	struct rk_stat st;
-	int error = EADDRNOTAVAIL;
 	struct rk__place p;
 	size_t size = (uint32_t)arg[2], n;
 	int r;
@@ -152,14 +172,17 @@ static enum rk__routed address(struct rk__task *t, long nr,
 	n = strnlen(a.sun_path, size - sizeof a.sun_family);
 	memcpy(p.path, a.sun_path, n);
 	p.path[n] = 0;
-	r = rk__place(t, AT_FDCWD, p.path, RK__PARENT | RK__FOLLOW, &p);
-	if (r < 0 || !p.inside)
-		return RK__NATIVE;
-	if (nr == SYS_connect) {
-		r = (int)rk_fstatat(p.client, p.dirfd, p.path, &st, 0);
-		error = r < 0 ? -r : ECONNREFUSED;
+	r = rk__place(t, AT_FDCWD, p.path, how, &p);
+	for (;;) {
+		if (r < 0 || !p.inside)
+			return RK__NATIVE;
+		*ret = nr == SYS_connect ? no_peer(&p) : no_name(&p);
+		if (*ret != -EXDEV)
+			return RK__DONE;
+		r = rk__place_leave(t, &p, how);
+		if (r == 0)
+			return RK__DONE;
 	}
-	return rk__done(ret, -error);
 }
 
 enum rk__routed rk__call_bind(struct rk__task *t, long nr,

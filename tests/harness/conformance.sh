@@ -95,12 +95,25 @@ for in; do
 	"$replay" /vol/t <"$in" >"${in%.in}.rump" || exit 1
 done
 END
+# Without what brings it into a program: replay hands its own calls to it.
+cat >"$WORK/route" <<'END'
+chmod a+rx "$(dirname "$RUMP_SOCKET")"
+chmod a+rw "$RUMP_SOCKET"
+replay=$1
+shift
+export ROUTE_MOUNT=/vol
+echo "mkdir t 0777" | "$replay" -k /vol >/dev/null || exit 1
+for in; do
+	"$replay" /vol/t <"$in" >"${in%.in}.rump" || exit 1
+done
+END
 # How a door is opened: its options, its script, what replays.
 open_door()	# DOOR
 {
 	how=() script=$1 by=$replay
 	case $1 in
 	library)	how=(--no-fuse) ;;
+	route)	how=(--no-fuse) script=route by=$replay-route ;;
 	preload*)	how=(--proxy=preload) script=proxy ;;
 	notify*)	how=(--proxy=notify) script=proxy by=$replay-static ;;
 	esac

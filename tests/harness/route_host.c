@@ -222,6 +222,10 @@ static int64_t call(long nr, const uint64_t a[6])
 	struct rk__target f;
 	int64_t r;
 
+	/* Programs and mappings are for who is in a process: not for this. */
+	if (nr == SYS_execve ||
+	    (nr == SYS_mmap && find(&task, (int)a[4], &f)))
+		return -ENOSYS;
 	if (nr == SYS_close)
 		drop((unsigned)a[0]);
 	if (is_dup(nr, a)) {
