@@ -308,11 +308,16 @@ static enum rk__routed times_of_fd(struct rk__task *t, long nr,
 	};
 	struct rk__place p = { .itself = true };
 	struct rk__target target;
+	int64_t r;
 
 	if (!t->host->find(t, (int)arg[0], &target))
 		return RK__NATIVE;
 	if (nr == SYS_utimensat && (uint32_t)arg[3])
 		return rk__done(ret, -EINVAL);
+	/* Of O_PATH it would be by AT_EMPTY_PATH alone. */
+	r = rk_getfl(target.client, target.fd);
+	if (r < 0 || (r & O_PATH))
+		return rk__done(ret, r < 0 ? r : -EBADF);
 	p.client = target.client;
 	p.dirfd = target.fd;
 	return rk__done(ret, do_utimens(t, &n, &p));

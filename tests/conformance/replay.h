@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,7 +21,12 @@ bool door_lacks(const char *call);
 #endif
 #else
 #define openat2(...) syscall(SYS_openat2, __VA_ARGS__)
+/* The router alone starts no programs: who brings it into one does. */
+#ifdef REPLAY_ROUTE
+#define door_lacks(call) (!strcmp(call, "exec"))
+#else
 #define door_lacks(call) false
+#endif
 #define door_user(who) ((void)(who))
 #endif
 

@@ -108,8 +108,14 @@ static long c_bind(char **a)
 	snprintf(un.sun_path, sizeof un.sun_path, "%s", a[0]);
 	r = bind(fd, (struct sockaddr *)&un, sizeof un);
 	/* A proxy refuses that by name: a file of that type is one as well. */
-	if (r < 0 && errno == EADDRNOTAVAIL)
-		r = mknod(a[0], S_IFSOCK | 0777, 0);
+	if (r < 0 && errno == EADDRNOTAVAIL) {
+		mode_t now = umask(0);
+
+		umask(now);
+		r = mknod(un.sun_path, S_IFSOCK | (0777 & ~now), 0);
+		if (r < 0 && errno == EEXIST)
+			errno = EADDRINUSE;
+	}
 	error = errno;
 	close(fd);
 	errno = error;
