@@ -97,7 +97,12 @@ static inline uint32_t rk_slot_payload_size(uint32_t slot)
  * (rk_answer + bytes) go over this same socket. The connection stays open for
  * as long as the channel is used: its end frees everything the client had.
  */
-enum rk_transport { RK_TRANSPORT_CHANNEL, RK_TRANSPORT_SOCKET };
+enum rk_transport {
+	RK_TRANSPORT_CHANNEL,
+	RK_TRANSPORT_SOCKET,
+	RK_TRANSPORT_PAGES,	/* a channel, and with it the cells (cells.h), if the
+				 * client may have them: a third descriptor */
+};
 enum rk_hello_kind {
 	RK_HELLO_ATTACH,	/* a new client process */
 	RK_HELLO_THREAD,	/* one more channel of process `token` */

@@ -99,7 +99,11 @@
 	OP(offer,	67, BY_FD,   MUTATES | PROCESS)			\
 	OP(take,	68, BY_NONE, MUTATES | PROCESS)			\
 	OP(resolve,	69, BY_PATH, 0)					\
-	OP(reopen,	70, BY_FD,   MUTATES | BLOCKS | FILES | PROCESS)
+	OP(reopen,	70, BY_FD,   MUTATES | BLOCKS | FILES | PROCESS) \
+	OP(look,	71, BY_PATH, 0)					\
+	OP(pin,		72, BY_FD,   MUTATES | PROCESS)			\
+	OP(pin_sync,	73, BY_NONE, MUTATES | BLOCKS | DURABLE)	\
+	OP(unpin,	74, BY_NONE, MUTATES | STAGES | FILES | PROCESS)
 
 #define ARGS_null(A)
 #define ARGS_openat(A)		A(DIR, dirfd) A(PATH, path) A(U32, flags) A(U32, mode)
@@ -194,5 +198,13 @@
 /* What a descriptor shows, opened anew, as by its name in /proc/self/fd: it may
  * be O_PATH's, and the file without a name. */
 #define ARGS_reopen(A)		A(FD, fd) A(U32, flags)
+/* fstatat, and where it can be had without asking; want: RK_HOT_*. Of an open
+ * file (AT_EMPTY_PATH), also bytes of it. */
+#define ARGS_look(A)		A(DIR, dirfd) A(PATH, path) A(U32, flags) A(I64, offset) A(U64, length) A(U32, want) A(OUTS, struct rk_hot, hot)
+/* The pages of a file for mmap(2): they stay until unpin. Gives a handle, or 0:
+ * they are not to be had. */
+#define ARGS_pin(A)		A(FD, fd) A(U32, prot) A(U32, flags) A(OUTS, struct rk_hot, hot)
+#define ARGS_pin_sync(A)	A(U32, pin) A(I64, offset) A(U64, length) A(U32, wait)
+#define ARGS_unpin(A)		A(U32, pin)
 
 #endif

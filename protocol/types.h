@@ -74,6 +74,19 @@ struct rk_ticket {
  * nameless file, and one that only a descriptor names, is -ENOENT. */
 #define RK_RESOLVE_WHOLE 2u
 
+/* Where a file can be read without a request (cells.h). */
+struct rk_hot {
+	struct rk_stat st;
+	uint32_t cell, generation;
+	uint32_t flags;			/* RK_HOT_* */
+	uint32_t reserved;
+};
+
+/* What is asked of `hot`, and what there is. */
+#define RK_HOT_PAGES	1u		/* the bytes asked for, not just attributes */
+#define RK_HOT_SEND	2u		/* the memfd: the caller has it not */
+#define RK_HOT_SENT	4u		/* it is on its way (struct rk_gift) */
+
 /* As struct pollfd. */
 struct rk_poll_fd {
 	int32_t fd;

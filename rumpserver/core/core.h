@@ -25,6 +25,7 @@ enum {
 	RK_GROUPS_MAX = 64,
 	RK_TICKETS_MAX = 1024,
 	RK_PIPES_MAX = 64,
+	RK_PINS_MAX = 4096,
 	RK_PIPE_SIZE = 1 << 16,
 	RK_PIPE_WHOLE = 4096,		/* PIPE_BUF: written at once or not */
 	RK_TASK_FDS = 2,
@@ -94,6 +95,14 @@ struct rk__lock_request {
 	uint32_t pid;
 	unsigned type;			/* F_RDLCK, F_WRLCK, F_UNLCK */
 	uint64_t start, end;		/* inclusive */
+};
+
+/* A mapped file: see core/pages.h. */
+struct rk__pin {
+	uint32_t vnode;			/* 0: free */
+	uint32_t proc;			/* index */
+	uint32_t handle;
+	uint32_t write;			/* shared and writable */
 };
 
 /* An open file that its proc offers to whoever knows the words. */
@@ -175,6 +184,9 @@ struct rk__core {
 	uint32_t offer_brk;		/* offers from here on were never used */
 	uint64_t offer_order;
 	struct rk__offer offer[RK_TICKETS_MAX];
+	uint32_t pin_brk;		/* pins from here on were never used */
+	uint32_t pin_handle;		/* the last that was given */
+	struct rk__pin pin[RK_PINS_MAX];
 };
 _Static_assert(sizeof(struct rk__core) < RK_TABLES_SIZE, "core fits its region");
 

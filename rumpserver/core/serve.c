@@ -21,6 +21,7 @@
 #include <string.h>
 #include <time.h>
 #include "core/core.h"
+#include "core/pages.h"
 #include "core/serve.h"
 #include "core/task.h"
 #include "core/vfs.h"
@@ -114,12 +115,27 @@ static unsigned collect_replies(struct rk__reply *replies)
 	return n;
 }
 
+static void roll_back(void)
+{
+	rk__rollback();
+	rk__name_purge_all();
+	rk__pages_rolled_back();
+}
+
+static void commit(const struct rk__reply *replies, unsigned n,
+		   uint32_t flags, uint64_t *ret_seq)
+{
+	rk__pages_before_commit();
+	rk__commit(replies, n, flags, ret_seq);
+	rk__pages_after_commit();
+}
+
 static void commit_queue(void)
 {
 	struct rk__reply replies[BATCH_MAX + HELD_MAX];
 	unsigned n = collect_replies(replies);
 
-	rk__commit(replies, n, 0, NULL);
+	commit(replies, n, 0, NULL);
 	/* Nobody asked, but what is not flushed stands in memory. */
 	if (rk__dirty_bytes() > serve.dirty_max &&
 	    serve.flush_point <= rk__flushed_seq())
@@ -189,15 +205,14 @@ static void commit_flush_point(void)
 		int r = rk__vfs_sync(RK_MOUNTS_MAX);
 
 		if (r < 0) {
-			rk__rollback();
-			rk__name_purge_all();
+			roll_back();
 			serve.sync_error = r;
 			tell_flush_waiters(SYNC_FAILED);
 			rk__wake(&flush_key);
 			return;
 		}
-		rk__commit(held, collect_held(held), RK_RECORD_FLUSH,
-			   &serve.flush_point);
+		commit(held, collect_held(held), RK_RECORD_FLUSH,
+		       &serve.flush_point);
 	}
 	tell_flush_waiters(serve.flush_point);
 }
@@ -307,12 +322,6 @@ static enum rk__outcome run(struct rk__handle *h)
 	atomic_store_explicit(&b->ops, atomic_load_explicit(&b->ops,
 			      memory_order_relaxed) + 1, memory_order_relaxed);
 	return o;
-}
-
-static void roll_back(void)
-{
-	rk__rollback();
-	rk__name_purge_all();
 }
 
 static void mark_committed(struct rk__handle *h)
@@ -483,6 +492,7 @@ void rk__serve_request(struct rk_running *ret)
 static bool batch_is_full(void)
 {
 	return serve.n_queued == BATCH_MAX || rk__any_outside() ||
+	       rk__pages_urgent() ||
 	       rk__staged_bytes() >= BATCH_BYTES_MAX ||
 	       atomic_load_explicit(&serve.board->one_by_one,
 				    memory_order_relaxed);

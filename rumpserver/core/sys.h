@@ -105,6 +105,16 @@ static inline int64_t rk__call_stage(struct rk__call *c, int r)
 	return r < 0 ? r : 0;
 }
 
+/* --- sys_io.c, sys_pages.c ------------------------------------------------- */
+
+/* Waits until all of a mount is durable. */
+int64_t rk__call_flush(struct rk__call *c, uint32_t mount);
+/* What was written by mapping, to the driver: [from, to) of a file, or all of a
+ * mount. false: not yet, or an error; *ret is the op's result. */
+bool rk__call_write_back(struct rk__call *c, struct rk__node n, uint64_t from,
+			 uint64_t to, int64_t *ret);
+bool rk__call_write_back_all(struct rk__call *c, uint32_t mount, int64_t *ret);
+
 /* --- sys_fifo.c ------------------------------------------------------------- */
 
 /* Has this request opened a fifo in an earlier stage? Then *ret is for

@@ -81,7 +81,7 @@ int64_t rk__sys_pread2(struct rk__call *c, struct op_pread2 *a)
 	});
 }
 
-static int64_t flush(struct rk__call *c, uint32_t mount)
+int64_t rk__call_flush(struct rk__call *c, uint32_t mount)
 {
 	if (c->cancelled)
 		return -EINTR;
@@ -112,7 +112,7 @@ static int64_t wait_durable(struct rk__call *c, const struct rk__ofd *o)
 	int64_t r;
 
 	c->cancelled = false;
-	r = flush(c, rk__ofd_node(o).mount);
+	r = rk__call_flush(c, rk__ofd_node(o).mount);
 	return c->outcome == RK_DONE && r == 0 ? written(c)->result : r;
 }
 
@@ -463,10 +463,15 @@ int64_t rk__sys_getdents(struct rk__call *c, struct op_getdents *a)
 static int64_t sync_file(struct rk__call *c, int32_t fd)
 {
 	const struct rk__ofd *o = rk__call_ofd(c, fd);
+	int64_t r;
 
 	if (!o)
 		return -EBADF;
-	return o->pipe ? -EINVAL : flush(c, rk__ofd_node(o).mount);
+	if (o->pipe)
+		return -EINVAL;
+	if (!rk__call_write_back(c, rk__ofd_node(o), 0, UINT64_MAX, &r))
+		return r;
+	return rk__call_flush(c, rk__ofd_node(o).mount);
 }
 
 int64_t rk__sys_fsync(struct rk__call *c, struct op_fsync *a)
@@ -481,14 +486,23 @@ int64_t rk__sys_fdatasync(struct rk__call *c, struct op_fdatasync *a)
 
 int64_t rk__sys_sync(struct rk__call *c, struct op_sync *a)
 {
-	return flush(c, RK_MOUNTS_MAX);
+	int64_t r;
+
+	if (!rk__call_write_back_all(c, RK_MOUNTS_MAX, &r))
+		return r;
+	return rk__call_flush(c, RK_MOUNTS_MAX);
 }
 
 int64_t rk__sys_syncfs(struct rk__call *c, struct op_syncfs *a)
 {
 	const struct rk__ofd *o = rk__fd(c->proc, a->fd);
+	int64_t r;
 
-	return o ? flush(c, rk__ofd_node(o).mount) : -EBADF;
+	if (!o)
+		return -EBADF;
+	if (!rk__call_write_back_all(c, rk__ofd_node(o).mount, &r))
+		return r;
+	return rk__call_flush(c, rk__ofd_node(o).mount);
 }
 
 /* Whoever waits gets more than was asked for: a flush point. */

@@ -12,6 +12,7 @@
 #define RK_TASK_H
 
 #include "core.h"
+#include "core/pages.h"
 #include "serve.h"
 #include "vfs.h"
 
@@ -84,6 +85,8 @@ static inline bool rk__claim(struct rk__node n, enum rk__use use)
 {
 	struct rk__work *w = rk__work_now;
 
+	if (use == RK_WRITES)
+		rk__pages_touch(n);
 	if (!w || w->n_claims == RK_CLAIMS_MAX)
 		return false;
 	rk__tasks->claim(w, n, use);

@@ -59,6 +59,9 @@ int rk__vfs_rename(const struct rk__cred *c, struct rk__node dir,
 		   const char *newname, size_t newlen, uint32_t flags);
 int rk__vfs_readlink(struct rk__node n, char *buf, size_t size);
 int64_t rk__vfs_read(struct rk__node n, void *buf, size_t len, uint64_t off);
+/* The same as the driver has it, without what mappings wrote and nobody synced. */
+int64_t rk__vfs_read_stored(struct rk__node n, void *buf, size_t len,
+			    uint64_t off);
 /* append: off is ignored, the end of the file is used; *ret_off is where the
  * bytes went. Clears set-id bits as write(2) does. */
 int64_t rk__vfs_write(const struct rk__cred *c, struct rk__node n,

@@ -72,8 +72,14 @@ int rk__vfs_setattr(const struct rk__cred *c, struct rk__node n,
 	s = complete(c, &st, set);
 	r = d->setattr ? d->setattr(rk__fs(n.mount), n.ino, &s, ret) : -EROFS;
 	ret->dev = rk__mount_dev(n.mount);
-	if (r >= 0 && (set->valid & RK_SET_SIZE))
+	if (r >= 0 && (set->valid & RK_SET_SIZE)) {
 		rk__data_changed(n, 0, 0);
+		rk__pages_change(n, st.size < set->size ? st.size : set->size,
+				 0);
+	}
+	if (S_ISDIR(st.mode) &&
+	    (s.valid & (RK_SET_MODE | RK_SET_UID | RK_SET_GID)))
+		rk__pages_names();
 	if (r >= 0 && (s.valid & RK_SET_MODE) && (st.mode ^ s.mode) & 0777)
 		r = rk__acl_follow(n, ret) ?: r;
 	return r;
@@ -124,8 +130,10 @@ int rk__vfs_setxattr(const struct rk__cred *c, struct rk__node n,
 	r = xattr_check(c, n, name, true);
 	if (r < 0)
 		return r;
-	if (rk__acl_is_name(name))
+	if (rk__acl_is_name(name)) {
+		rk__pages_names();
 		return rk__acl_set(c, n, name, value, size);
+	}
 	return d->setxattr ? d->setxattr(rk__fs(n.mount), n.ino, name, value,
 					 size, flags) : -EOPNOTSUPP;
 }
@@ -139,8 +147,10 @@ int rk__vfs_removexattr(const struct rk__cred *c, struct rk__node n,
 
 	if (r < 0)
 		return r;
-	if (rk__acl_is_name(name))
+	if (rk__acl_is_name(name)) {
+		rk__pages_names();
 		return rk__acl_set(c, n, name, NULL, 0);
+	}
 	return d->removexattr ? d->removexattr(rk__fs(n.mount), n.ino, name) :
 				-EOPNOTSUPP;
 }

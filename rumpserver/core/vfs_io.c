@@ -19,7 +19,8 @@ int rk__vfs_readlink(struct rk__node n, char *buf, size_t size)
 			     -EINVAL;
 }
 
-int64_t rk__vfs_read(struct rk__node n, void *buf, size_t len, uint64_t off)
+int64_t rk__vfs_read_stored(struct rk__node n, void *buf, size_t len,
+			    uint64_t off)
 {
 	const struct rk_driver *d = rk__ops(n.mount);
 	RK_CLAIM(n, RK_LOOKS);
@@ -31,6 +32,15 @@ int64_t rk__vfs_read(struct rk__node n, void *buf, size_t len, uint64_t off)
 	if (len == 0)
 		return 0;
 	return d->read ? d->read(rk__fs(n.mount), n.ino, buf, len, off) : 0;
+}
+
+int64_t rk__vfs_read(struct rk__node n, void *buf, size_t len, uint64_t off)
+{
+	int64_t r = rk__vfs_read_stored(n, buf, len, off);
+
+	if (r > 0 && rk__cells)
+		rk__pages_overlay(n, buf, (uint64_t)r, off);
+	return r;
 }
 
 int rk__before_write(const struct rk__cred *c, struct rk__node n,
@@ -110,8 +120,10 @@ int64_t rk__vfs_write(const struct rk__cred *c, struct rk__node n,
 	if (ret_off)
 		*ret_off = off;
 	done = write_pieces(n, buf, len, off);
-	if (done > 0)
+	if (done > 0) {
 		rk__data_changed(n, off, (uint64_t)done);
+		rk__pages_change(n, off, (uint64_t)done);
+	}
 	if (done > 0 && !rk__vfs_has_device(n.mount))
 		rk__change_bytes((uint64_t)done);
 	return done;
@@ -159,8 +171,12 @@ int rk__vfs_fallocate(const struct rk__cred *c, struct rk__node n,
 		return r;
 	r = d->fallocate(rk__fs(n.mount), n.ino, mode, off, len);
 	/* What comes after it may have moved. */
-	if (r >= 0)
+	if (r >= 0) {
 		rk__data_changed(n, off, 0);
+		rk__pages_change(n, off, mode & (FALLOC_FL_COLLAPSE_RANGE |
+						 FALLOC_FL_INSERT_RANGE) ?
+				 0 : len);
+	}
 	return r;
 }
 

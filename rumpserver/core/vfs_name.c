@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <linux/fs.h>
 #include "acl.h"
+#include "core/pages.h"
 #include "task.h"
 #include "vfs_int.h"
 
@@ -140,6 +141,7 @@ static void change_name(struct rk__node dir, const char *name, size_t len,
 			uint64_t ino)
 {
 	rk__name_enter(dir, name, len, ino);
+	rk__pages_names();
 	if (rk__watcher)
 		rk__watcher->names_changed(dir);
 }
@@ -204,6 +206,7 @@ int rk__vfs_create(const struct rk__cred *c, struct rk__node dir,
 	if (r < 0)
 		return r;
 	ret->dev = rk__mount_dev(dir.mount);
+	rk__pages_drop(rk__node(dir.mount, ret->ino));
 	change_name(dir, name, len, ret->ino);
 	return 0;
 }
@@ -297,6 +300,7 @@ static int lost_name(uint32_t mount, const struct rk_stat *victim)
 {
 	struct rk__node n = rk__node(mount, victim->ino);
 
+	rk__pages_touch(n);
 	if (victim->nlink)
 		return 0;
 	if (S_ISDIR(victim->mode))
@@ -534,6 +538,9 @@ int rk__vfs_rename(const struct rk__cred *c, struct rk__node dir,
 	change_name(dir, name, len,
 		    flags & RENAME_EXCHANGE ? m.to.ino : m.whiteout);
 	change_name(newdir, newname, newlen, m.from.ino);
+	rk__pages_touch(rk__node(dir.mount, m.from.ino));
+	if (flags & RENAME_EXCHANGE)
+		rk__pages_touch(rk__node(dir.mount, m.to.ino));
 	if (flags & RENAME_EXCHANGE || !victim.ino)
 		return 0;
 	return lost_name(dir.mount, &victim);

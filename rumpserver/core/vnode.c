@@ -9,6 +9,7 @@
  */
 #include <assert.h>
 #include <xxhash.h>
+#include "core/pages.h"
 #include "serve.h"
 #include "vfs_int.h"
 
@@ -208,6 +209,7 @@ int rk__vnode_gone(struct rk__node n)
 		rk__core->vnode[i].orphan = true;
 		return 0;
 	}
+	rk__pages_drop(n);
 	r = d->reclaim ? d->reclaim(rk__fs(n.mount), n.ino) : 0;
 	if (r <= 0)
 		return r;
@@ -224,6 +226,7 @@ static int reclaim_stage(uint32_t index)
 	struct rk__vnode *v = &rk__core->vnode[index];
 	const struct rk_driver *d = rk__ops(v->mount);
 
+	rk__pages_drop(node_of(v));
 	return d->reclaim ? d->reclaim(rk__fs(v->mount), v->ino) : 0;
 }
 
@@ -258,6 +261,7 @@ bool rk__vnode_reclaim_some(void)
 			 * it alone is given up, the others come again. */
 			rk__rollback();
 			rk__name_purge_all();
+			rk__pages_rolled_back();
 			end_reclaim(i);
 			return true;
 		}

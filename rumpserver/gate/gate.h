@@ -57,6 +57,14 @@ void rk__fuse_settle(void);
  * what was written, and be told later. *ret_flags: what was agreed. */
 int rk__fuse_init(int fd, bool writeback, uint64_t *ret_flags);
 
+/* --- descriptors that go to others (gift.c) ------------------------------------- */
+
+struct rk__pages_links;
+const struct rk__pages_links *rk__gift_start(int control);
+/* Takes over the descriptor. */
+void rk__gift_attach(uint32_t channel, int connection);
+void rk__gift_detach(uint32_t channel);
+
 /* --- channels and sockets of the library ---------------------------------- */
 
 /* Takes over both descriptors. Idempotent per channel number. The proc of the

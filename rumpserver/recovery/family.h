@@ -122,9 +122,13 @@ struct rk__device {
 	uint64_t size;			/* bytes */
 };
 
+struct rk_cells;
+
 struct rk__family {
 	struct rk__board *board;	/* shared mapping */
 	uint8_t *lasting;		/* the same: a piece for each driver */
+	struct rk_cells *cells;		/* the same: cells.h. Clients have cells_fd */
+	int cells_fd;
 	int core_fd, driver_fd;		/* images of the two regions */
 	int log_fd;			/* log.h */
 	int inbox_fd[RK_MOUNTS_MAX];	/* the FUSE gate's request slots */
@@ -147,7 +151,8 @@ struct rk__family {
 	X(checkpoint_half_done) X(replay_half_done)			\
 	X(recover_loaded) X(recover_half_posted) X(recover_asked)	\
 	X(recover_half_resumed) X(forget_taken) X(request_copied)	\
-	X(answer_noted)
+	X(answer_noted)								\
+	X(pages_unmarked) X(pages_marked) X(pages_half_done) X(pages_not_even)
 
 enum rk__crashpoint {
 	RK_CRASH_NONE,

@@ -25,6 +25,7 @@
 #include <unistd.h>
 #include "channel.h"
 #include "core/core.h"
+#include "core/pages.h"
 #include "server/loop.h"
 #include "core/task.h"
 #include "core/vfs.h"
@@ -111,7 +112,9 @@ static void attach(const struct rk__message *m, const int *fd, unsigned n_fds)
 	loop.client[a->channel] = a;
 	if (loop.active)
 		rk__proc_attach(a);
-	r = m->transport == RK_TRANSPORT_CHANNEL && n_fds == 2 ?
+	if (n_fds == 3)
+		rk__gift_attach(a->channel, fd[2]);
+	r = m->transport == RK_TRANSPORT_CHANNEL && n_fds >= 2 ?
 		rk__channel_attach(a->channel, fd[0], fd[1]) :
 		m->transport == RK_TRANSPORT_SOCKET && n_fds == 1 ?
 		rk__socket_attach(a->channel, fd[0]) : -EINVAL;
@@ -127,7 +130,9 @@ static void detach(uint32_t channel)
 	free(loop.client[channel]);
 	loop.client[channel] = NULL;
 	rk__channel_detach(channel);
+	rk__gift_detach(channel);
 	if (loop.active) {
+		rk__pages_client_gone(channel);
 		rk__proc_detach(channel);
 		rk__serve_flush();
 	}
@@ -147,6 +152,7 @@ _Noreturn static void stop(void)
 	}
 	rk__serve_held(true);
 	rk__channel_refuse_all(-ESHUTDOWN);
+	rk__pages_write_back_all();
 	while (rk__vnode_reclaim_some())
 		rk__serve_flush();
 	for (unsigned i = 0; i < f->n_mounts && r == 0; i++)
@@ -176,7 +182,14 @@ static void take_message(const struct rk__message *m, int *fd, unsigned n_fds)
 	case RK_MSG_DETACH:
 		detach(m->number);
 		break;
+	case RK_MSG_PAGES:
+		if (!loop.active)
+			rk__pages_kept(m->number, (uint32_t)m->a,
+				       n_fds == 1 ? fd[0] : -1);
+		break;
 	case RK_MSG_FLUSH:
+		if (loop.active)
+			rk__pages_write_back_all();
 		if (loop.active)
 			rk__serve_make_flush_point();
 		break;
@@ -301,8 +314,10 @@ static void settle_clients(void)
 		if (loop.client[i])
 			rk__proc_attach(loop.client[i]);
 	while (rk__proc_channel_next(&at, &channel))
-		if (!loop.client[channel])
+		if (!loop.client[channel]) {
+			rk__pages_client_gone(channel);
 			rk__proc_detach(channel);
+		}
 }
 
 static void repost(const struct rk__reply_head *r, const uint8_t *bytes)
@@ -342,6 +357,7 @@ static void recover(void)
 		if (f->fuse_fd[i] >= 0)
 			rk__fuse_start(i, false);
 	settle_watcher();
+	rk__pages_resume();
 	rk__recovery_repost(repost);
 	settle_clients();
 	rk__channel_resume();
@@ -483,6 +499,15 @@ static bool others_wait(void)
 	return rk__channel_has_news() || rk__loop_is_ready();
 }
 
+/* What waits in the middle of an op has changed things already. */
+static bool has_pages(const struct rk__family *f)
+{
+	for (unsigned i = 0; i < f->n_mounts; i++)
+		if (f->mount[i].process)
+			return false;
+	return true;
+}
+
 static bool stays(const struct rk__family *f)
 {
 	for (unsigned i = 0; i < f->n_mounts; i++)
@@ -504,6 +529,8 @@ _Noreturn void rk__server_run(struct rk__family *f, int control,
 	rk__place_start(!loop.spin.off);
 	loop.dirty_max = dirty_max();
 	rk__others_wait = others_wait;
+	rk__pages_start(has_pages(f) ? f->cells : NULL,
+			rk__gift_start(control));
 	rk__crash_board = f->board;
 	rk__faults_install(f->board);
 	prepare(first);

@@ -58,6 +58,8 @@ static const int allowed[] = {
 	SCMP_SYS(clock_nanosleep),
 	/* block store */
 	SCMP_SYS(pread64),
+	/* pages of files that clients read without asking */
+	SCMP_SYS(memfd_create), SCMP_SYS(pwrite64), SCMP_SYS(ftruncate),
 	/* recoverable memory, channels, the C library's heap */
 	SCMP_SYS(munmap), SCMP_SYS(madvise), SCMP_SYS(mremap), SCMP_SYS(brk),
 	SCMP_SYS(mincore),
@@ -85,6 +87,7 @@ static const struct {
 	{ SCMP_SYS(fcntl), { 1, SCMP_CMP_EQ, F_GETFL, 0 } },
 	{ SCMP_SYS(fcntl), { 1, SCMP_CMP_EQ, F_SETFL, 0 } },
 	{ SCMP_SYS(fcntl), { 1, SCMP_CMP_EQ, F_GET_SEALS, 0 } },
+	{ SCMP_SYS(fcntl), { 1, SCMP_CMP_EQ, F_ADD_SEALS, 0 } },
 	/* the page tracker */
 	{ SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, RK_TRACK_SCAN, 0 } },
 	{ SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, RK_TRACK_PROTECT, 0 } },
@@ -102,8 +105,7 @@ static const int allowed_with_directory[] = {
 	SCMP_SYS(mkdirat), SCMP_SYS(mknodat), SCMP_SYS(symlinkat),
 	SCMP_SYS(linkat), SCMP_SYS(unlinkat), SCMP_SYS(renameat2),
 	SCMP_SYS(fchmod), 452 /* fchmodat2 */, SCMP_SYS(fchownat),
-	SCMP_SYS(utimensat), SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
-	SCMP_SYS(pwrite64), SCMP_SYS(fsync),
+	SCMP_SYS(utimensat), SCMP_SYS(fallocate), SCMP_SYS(fsync),
 	SCMP_SYS(syncfs), SCMP_SYS(fgetxattr), SCMP_SYS(fsetxattr),
 	SCMP_SYS(flistxattr), SCMP_SYS(fremovexattr),
 };

@@ -28,7 +28,7 @@ enum {
 	ACCEPT_AT_ONCE = 16,
 	TOOLS_MAX = 64,			/* connections that are no client */
 	FDS_OF_CLIENT = 4,
-	FDS_OF_OURS = 64 + TOOLS_MAX,	/* at most */
+	FDS_OF_OURS = 320 + TOOLS_MAX,	/* at most; most of them pages */
 };
 
 struct rk__client {
@@ -37,7 +37,7 @@ struct rk__client {
 	uv_poll_t conn_poll, pid_poll;
 	unsigned handles;		/* not closed yet */
 	int conn, pidfd, memfd, eventfd;
-	bool greeted, attached, wants_stop;
+	bool greeted, attached, wants_stop, pages;
 	enum rk_hello_kind kind;
 	/* what every server is told */
 	struct rk__message attach;
@@ -106,7 +106,15 @@ static unsigned attach_fds(const struct rk__client *c, int *ret)
 	}
 	ret[0] = c->memfd;
 	ret[1] = c->eventfd;
-	return 2;
+	ret[2] = c->conn;
+	return c->pages ? 3 : 2;
+}
+
+/* Attributes of all files stand in the cells, whoever may see these. */
+static bool may_have_pages(const struct rk__client *c)
+{
+	return c->sup->views.server.cells_fd >= 0 &&
+	       (c->attach.uid == 0 || c->attach.uid == geteuid());
 }
 
 static int find_channel(struct rk__supervisor *s, uint32_t *ret)
@@ -204,11 +212,11 @@ static int attach(struct rk__client *c, const struct rk_hello *h)
 {
 	struct rk__supervisor *s = c->sup;
 	struct rk__message *m = &c->attach;
-	int e, fd[2];
+	int e, fd[RK_MESSAGE_FDS];
 
 	if (s->stage != RK_STAGE_SERVING)
 		return -ESHUTDOWN;
-	if (h->transport > RK_TRANSPORT_SOCKET)
+	if (h->transport > RK_TRANSPORT_PAGES)
 		return -EPROTO;
 	e = identify(c, h);
 	if (e < 0)
@@ -218,6 +226,10 @@ static int attach(struct rk__client *c, const struct rk_hello *h)
 		return e;
 	m->type = RK_MSG_ATTACH;
 	m->transport = h->transport;
+	if (h->transport == RK_TRANSPORT_PAGES) {
+		m->transport = RK_TRANSPORT_CHANNEL;
+		c->pages = may_have_pages(c);
+	}
 	e = watch_process(c);
 	if (!e && m->transport == RK_TRANSPORT_CHANNEL)
 		e = make_channel(c);
@@ -237,7 +249,7 @@ static int attach(struct rk__client *c, const struct rk_hello *h)
 
 void rk__control_tell(struct rk__supervisor *s, struct rk__server *v)
 {
-	int fd[2];
+	int fd[RK_MESSAGE_FDS];
 
 	for (struct rk__client *c = s->control.clients; c; c = c->next)
 		if (c->attached)
@@ -395,13 +407,15 @@ static void welcome(struct rk__client *c, int error)
 {
 	struct rk_welcome w = { .error = error };
 	unsigned n = 0;
-	int fd[2];
+	int fd[RK_MESSAGE_FDS];
 
 	if (!error) {
 		w.channel = c->attach.number;
 		w.token = c->attach.token;
 		if (c->attach.transport == RK_TRANSPORT_CHANNEL)
 			n = attach_fds(c, fd);
+		if (n == 3)
+			fd[2] = c->sup->views.server.cells_fd;
 	}
 	if (rk__message_send(c->conn, &w, sizeof w, fd, n) < 0 || error)
 		drop(c);

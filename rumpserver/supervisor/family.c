@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include "driver.h"
 #include "gate/fuse.h"
+#include "cells.h"
 #include "recovery/recovery.h"
 #include "supervisor/make.h"
 
@@ -64,6 +65,34 @@ static void *make_mapping(const char *name, size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/*
+ * Servers write it by the mapping that they inherit, and nobody else can: not with
+ * a descriptor, and not with a mapping of his own.
+ */
+static int make_cells(struct rk__family *k, struct rk__family *s)
+{
+	int fd = memfd_create("rump-cells", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct rk_cells *p;
+
+	if (fd < 0)
+		return -errno;
+	k->cells_fd = s->cells_fd = fd;
+	if (ftruncate(fd, sizeof *p) < 0)
+		return -errno;
+	p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	k->cells = s->cells = p;
+	p->magic = RK_CELLS_MAGIC;
+	/* Before Linux 5.1 there is no such seal: nobody gets it then. */
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW |
+		  F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0) {
+		close(fd);
+		k->cells_fd = s->cells_fd = -1;
+	}
+	return 0;
+}
+
 static int make_shared(struct rk__views *v)
 {
 	struct rk__family *k = &v->keeper, *s = &v->server;
@@ -73,6 +102,9 @@ static int make_shared(struct rk__views *v)
 	k->lasting = s->lasting = make_mapping("rump-lasting", LASTING_SIZE);
 	if (!s->board || !s->lasting)
 		return -ENOMEM;
+	e = make_cells(k, s);
+	if (e < 0)
+		return e;
 	e = make_pair("rump-core", RK_CORE_SIZE, &k->core_fd, &s->core_fd);
 	if (e < 0)
 		return e;
@@ -121,6 +153,7 @@ static void blank(struct rk__family *f)
 {
 	memset(f, 0, sizeof *f);
 	f->core_fd = f->driver_fd = f->log_fd = f->keeper_event = -1;
+	f->cells_fd = -1;
 	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++) {
 		f->inbox_fd[i] = f->fuse_fd[i] = -1;
 		f->device[i] = (struct rk__device){
@@ -195,7 +228,7 @@ fail:
 }
 
 /* Every descriptor of a view, in a fixed order. */
-enum { FDS_MAX = 4 + RK_MOUNTS_MAX * 6 };
+enum { FDS_MAX = 5 + RK_MOUNTS_MAX * 6 };
 
 static void list_fds(const struct rk__family *f, int *ret)
 {
@@ -205,6 +238,7 @@ static void list_fds(const struct rk__family *f, int *ret)
 	*p++ = f->driver_fd;
 	*p++ = f->log_fd;
 	*p++ = f->keeper_event;
+	*p++ = f->cells_fd;
 	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++) {
 		*p++ = f->inbox_fd[i];
 		*p++ = f->fuse_fd[i];
@@ -278,6 +312,8 @@ void rk__views_finish(struct rk__views *v)
 		munmap(v->server.board, RK_PAGE);
 	if (v->server.lasting)
 		munmap(v->server.lasting, LASTING_SIZE);
+	if (v->server.cells)
+		munmap(v->server.cells, sizeof *v->server.cells);
 	blank(&v->keeper);
 	blank(&v->server);
 }

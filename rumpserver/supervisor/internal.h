@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <uv.h>
+#include "cells.h"
 #include "channel.h"
 #include "recovery/log.h"
 #include "supervisor/make.h"
@@ -64,6 +65,21 @@ void rk__server_send(struct rk__server *v, const struct rk__message *m,
 		     const int *fds, unsigned n_fds);
 /* Tries again to send what was queued. */
 void rk__server_pump(struct rk__server *v);
+
+/* Takes what it has said, as far as it is there. */
+void rk__server_hear(struct rk__server *v);
+
+/* --- pages.c: what servers give to be kept ------------------------------------ */
+
+struct rk__kept {
+	int fd;				/* -1: none */
+	uint64_t generation;
+};
+void rk__kept_init(struct rk__supervisor *s);
+void rk__kept_take(struct rk__supervisor *s, const struct rk__server *from,
+		   const struct rk__message *m, int fd);
+void rk__kept_tell(struct rk__supervisor *s, struct rk__server *v);
+void rk__kept_finish(struct rk__supervisor *s);
 
 /* --- watch.c: a thread that sees the robust lock of the server ------------- */
 
@@ -145,6 +161,7 @@ struct rk__supervisor {
 	int holder;			/* tells it what to keep; -1: none */
 	int namespace[2];		/* user, mount: to share; -1: none */
 
+	struct rk__kept kept[RK_CELLS];
 	unsigned n_children;		/* not reaped yet */
 	struct rk__server *active, *standby;
 	uint32_t generation;		/* of the newest server */

@@ -102,8 +102,14 @@ void rk__server_send(struct rk__server *v, const struct rk__message *m,
 	listen_to(v);
 }
 
-static void take(struct rk__server *v, const struct rk__message *m)
+static void take(struct rk__server *v, const struct rk__message *m, int fd)
 {
+	if (m->type == RK_MSG_PAGES) {
+		rk__kept_take(v->sup, v, m, fd);
+		return;
+	}
+	if (fd >= 0)
+		close(fd);
 	/* STOPPED is followed by the server's end, which is what counts */
 	if (m->type == RK_MSG_READY)
 		rk__supervisor_ready(v->sup, v);
@@ -111,17 +117,31 @@ static void take(struct rk__server *v, const struct rk__message *m)
 		v->sup->failed = -(int)m->number;
 }
 
+static ssize_t hear(struct rk__server *v)
+{
+	struct rk__message m;
+	int fd;
+	ssize_t n;
+
+	while ((n = rk__message_receive(v->control, &m, sizeof m, &fd, 1)) ==
+	       (ssize_t)sizeof m)
+		take(v, &m, fd);
+	return n;
+}
+
+void rk__server_hear(struct rk__server *v)
+{
+	(void)hear(v);
+}
+
 static void ready(uv_poll_t *poll, int error, int events)
 {
 	struct rk__server *v = poll->data;
-	struct rk__message m;
 	ssize_t n;
 
 	if (events & UV_WRITABLE)
 		rk__server_pump(v);
-	while ((n = rk__message_receive(v->control, &m, sizeof m, NULL, 0)) ==
-	       (ssize_t)sizeof m)
-		take(v, &m);
+	n = hear(v);
 	if (n == -EAGAIN || n == -EINTR)
 		return;
 	v->eof = true;
@@ -194,6 +214,7 @@ static void tell(struct rk__supervisor *s, struct rk__server *v)
 			rk__server_send(v, &m, &s->fuse_fd[i], 1);
 	}
 	rk__control_tell(s, v);
+	rk__kept_tell(s, v);
 }
 
 struct rk__server *rk__server_create(struct rk__supervisor *s, bool first)

@@ -192,6 +192,7 @@ void rk__supervisor_free(struct rk__supervisor *s)
 		close(s->keeper_ready.fd);
 	if (s->holder >= 0)
 		close(s->holder);
+	rk__kept_finish(s);
 	rk__log_unmap(&s->log);
 	rk__views_finish(&s->views);
 	free(s->kill.sample);

@@ -220,6 +220,7 @@ void rk__supervisor_died(struct rk__supervisor *s, int status)
 	};
 
 	s->active->dead = true;
+	rk__server_hear(s->active);
 	rk__timers_killed(s);
 	if (s->views.server.fragile && e.cause != RK_CAUSE_STOP) {
 		rk__supervisor_fail(s, -EIO, "a server that was to be fragile "
@@ -290,6 +291,7 @@ static struct rk__supervisor *make(const struct rk__estate *e)
 	s->namespace[0] = s->namespace[1] = -1;
 	/* of a predecessor; standbys compare it with theirs */
 	s->generation = atomic_load(&s->board->takeover);
+	rk__kept_init(s);
 	s->control.fd = s->kill.fd = s->keeper_ready.fd = -1;
 	s->zygote.fd = s->spare.fd = s->mountinfo.fd = -1;
 	rk__policy_init(&s->policy);

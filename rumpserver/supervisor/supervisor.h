@@ -31,15 +31,19 @@ struct rk__config {
 enum rk__message_type {
 	/* down */
 	RK_MSG_FUSE = 1,	/* fd: /dev/fuse of mount `number`; flags in a */
-	RK_MSG_ATTACH,		/* struct rk__attach; fds: memfd, eventfd (or socket) */
+	/* struct rk__attach; fds: memfd, eventfd (or socket), and for pages the
+	 * connection */
+	RK_MSG_ATTACH,
 	RK_MSG_DETACH,		/* channel `number` ended */
 	RK_MSG_SYNCED,		/* that was all: channels not named are gone */
 	RK_MSG_FLUSH,		/* timer: make a flush point if anything is dirty */
 	RK_MSG_PING,		/* put a into board.heard: are you there? */
+	RK_MSG_PAGES,		/* fd: of cell `number`, generation a; none: no more */
 	RK_MSG_STOP,		/* answer clients with ESHUTDOWN, flush, checkpoint, exit 0 */
 	/* up */
 	RK_MSG_READY,		/* serves; number: 1 if it took over */
 	RK_MSG_STOPPED,		/* number: 0 or an errno */
+	/* RK_MSG_PAGES goes up as well: to be kept */
 };
 
 struct rk__message {
