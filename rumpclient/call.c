@@ -199,10 +199,12 @@ int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
 	/* The library answers by its result; errno stays the caller's, who may
 	 * himself stand in for a call of the C library. */
 	int before = errno;
-	const struct rk_client *c = call->link->client;
+	struct rk_client *c = call->link->client;
 	int64_t r;
 	int signal;
 
+	if (c && c->hot)
+		rk__hot_around(c, &call->req);
 	call->req.seq = ++call->link->seq;
 	if (call->link->channel)
 		r = channel_call(call, back, ret_out_len);
@@ -210,6 +212,10 @@ int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
 		r = door_call(call, back, ret_out_len);
 	else
 		r = rk__socket_call(call, back, ret_out_len);
+	if (c && c->hot) {
+		rk__hot_around(c, &call->req);
+		rk__hot_result(c, call->req.op, r);
+	}
 	signal = r < 0 ? signal_of(call, r) : 0;
 	if (!call->ringing)
 		rk__link_put(call->link);

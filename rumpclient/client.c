@@ -150,6 +150,7 @@ void rk_detach(struct rk_client *client)
 		at = &(*at)->next;
 	*at = client->next;
 	rk__links_end(client);
+	rk__hot_end(client);
 	rk__unlock(mask);
 	if (client->door)
 		client->door->end(client->door_ctx);
@@ -165,6 +166,7 @@ int rk_refresh(struct rk_client *client)
 		return r;
 	r = l->n_busy ? -EBUSY : rk__link_replace(client, l);
 	rk__link_put(l);
+	rk__hot_refresh(client);
 	/* Answered by a server that has heard of it. */
 	if (r == 0)
 		r = (int)rk_null(client);

@@ -61,6 +61,7 @@ struct rk_client {
 	int error;			/* of the attach after a fork */
 	const struct rk_door *door;	/* NULL: a server */
 	void *door_ctx;
+	struct rk__hot *hot;		/* NULL: everything is asked for */
 	bool limited;			/* limits were told */
 	bool size_limited;		/* RLIMIT_FSIZE is one of them */
 	char path[108];
@@ -143,6 +144,19 @@ uint64_t rk__piece_of(const struct rk_client *c, uint64_t count);
 void rk__watch_free(struct rk__watch *w);
 bool rk__watch_is_guest(const struct rk__watch *w);
 void rk__watch_moved(struct rk__watch *w, int from, int to);
+
+/* hot.c */
+struct rk__hot;
+/* It is mapped; the descriptor stays the caller's. */
+void rk__hot_begin(struct rk_client *c, int cells);
+void rk__hot_end(struct rk_client *c);
+/* Before a call, and after it with what it came to; one of a ring when it is
+ * completed. c->hot must be. */
+void rk__hot_around(struct rk_client *c, const struct rk_request *req);
+void rk__hot_result(struct rk_client *c, uint32_t op, int64_t result);
+void rk__hot_completed(struct rk_client *c, uint32_t op, int64_t result);
+void rk__hot_refresh(struct rk_client *c);	/* other ids */
+void rk__hot_moved(struct rk_client *c, int from, int to);
 
 /* ring.c */
 int rk__submit_begin(struct rk_client *c, struct rk__call *ret);

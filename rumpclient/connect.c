@@ -87,8 +87,11 @@ static int connect_through(const struct rk_client *c)
 	return r;
 }
 
-/* The welcome with up to two descriptors. Surplus ones are closed. */
-static int receive_welcome(int sock, struct rk_welcome *ret, int fd[2])
+enum { WELCOME_FDS = 3 };
+
+/* The welcome with its descriptors. Surplus ones are closed. */
+static int receive_welcome(int sock, struct rk_welcome *ret,
+			   int fd[WELCOME_FDS])
 {
 	union {
 		struct cmsghdr head;
@@ -120,7 +123,7 @@ static int receive_welcome(int sock, struct rk_welcome *ret, int fd[2])
 
 			memcpy(&received, CMSG_DATA(c) + i * sizeof received,
 			       sizeof received);
-			if (n_fds < 2)
+			if (n_fds < WELCOME_FDS)
 				fd[n_fds++] = received;
 			else
 				close(received);
@@ -151,16 +154,16 @@ static int map(struct rk__link *l, int memfd)
 	return -EPROTO;
 }
 
-static int greet(struct rk__link *l, const struct rk_hello *hello,
-		 struct rk_welcome *welcome)
+static int greet(struct rk__link *l, struct rk_client *c,
+		 const struct rk_hello *hello, struct rk_welcome *welcome)
 {
-	int fd[2] = { -1, -1 };
+	int fd[WELCOME_FDS] = { -1, -1, -1 };
 	int r = 0;
 
 	if (send(l->fd, hello, sizeof *hello, MSG_NOSIGNAL) < 0)
 		return -errno;
 	r = receive_welcome(l->fd, welcome, fd);
-	if (r == 0 && hello->transport == RK_TRANSPORT_CHANNEL) {
+	if (r == 0 && hello->transport != RK_TRANSPORT_SOCKET) {
 		r = fd[0] >= 0 && fd[1] >= 0 ? map(l, fd[0]) : -EPROTO;
 	} else if (r == 0) {
 		l->message = malloc(RK_MESSAGE_MAX);
@@ -169,6 +172,11 @@ static int greet(struct rk__link *l, const struct rk_hello *hello,
 	if (fd[0] >= 0)
 		close(fd[0]);
 	l->event_fd = fd[1];
+	if (fd[2] >= 0) {
+		if (r == 0)
+			rk__hot_begin(c, fd[2]);
+		close(fd[2]);
+	}
 	return r;
 }
 
@@ -193,7 +201,8 @@ static uint32_t spin_max(void)
 enum rk_transport rk__transport_of(const struct rk_client *c)
 {
 	return c->flags & RK_ATTACH_SOCKET ? RK_TRANSPORT_SOCKET :
-					     RK_TRANSPORT_CHANNEL;
+	       c->flags & RK_ATTACH_PAGES ? RK_TRANSPORT_PAGES :
+					    RK_TRANSPORT_CHANNEL;
 }
 
 /* Nobody is connected to: the link is the room for what is sent. */
@@ -238,7 +247,7 @@ int rk__link_open(struct rk__link *l, struct rk_client *c,
 	l->fd = connect_to(c->path);
 	if (l->fd == -EACCES)
 		l->fd = connect_through(c);
-	r = l->fd < 0 ? l->fd : greet(l, &hello, &welcome);
+	r = l->fd < 0 ? l->fd : greet(l, c, &hello, &welcome);
 	if (r < 0) {
 		rk__link_close(l);
 		return r;

@@ -107,6 +107,7 @@ void rk__fork_child(void)
 		}
 		*at = c->next;
 		rk__links_leave(c->links, (uintptr_t)&here);
+		rk__hot_end(c);
 		free(c);
 	}
 	close_pipe_end(1);

@@ -453,8 +453,10 @@ void rk__fd_moved(int from, int to)
 {
 	uint64_t mask = rk__lock();
 
-	for (struct rk_client *c = rk__clients; c; c = c->next)
+	for (struct rk_client *c = rk__clients; c; c = c->next) {
 		for (struct rk__link *l = c->links; l; l = l->next_of_client)
 			rk__link_moved(l, from, to);
+		rk__hot_moved(c, from, to);
+	}
 	rk__unlock(mask);
 }

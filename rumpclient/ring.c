@@ -59,6 +59,8 @@ int rk__submit_end(struct rk__call *call, uint64_t tag, void *back)
 		p->done = true;
 		return 0;
 	}
+	if (l->client->hot)
+		rk__hot_around(l->client, &call->req);
 	call->req.seq = ++l->seq;
 	slot = rk__slot(l, call->index);
 	memcpy(&slot->request, &call->req, sizeof call->req);
@@ -112,6 +114,8 @@ static void take(struct rk__link *l, uint32_t i, struct rk_completion *ret)
 					      &ret->out_len);
 	ret->tag = p->tag;
 	ret->op = p->op;
+	if (l->client->hot)
+		rk__hot_completed(l->client, p->op, ret->result);
 	p->busy = p->done = false;
 	l->n_busy--;
 }

@@ -1,13 +1,16 @@
 /*
  * stubs.c - the functions of client.h, one of each kind for every op.
  */
-#include "client_int.h"
+#include "hot.h"
 
 /* These take any length: the table makes the call for one piece. */
 #define rk_read		read_piece
 #define rk_write	write_piece
 #define rk_pread	pread_piece
 #define rk_pwrite	pwrite_piece
+/* These need not ask. */
+#define rk_fstat	fstat_call
+#define rk_fstatat	fstatat_call
 
 #define DECLARE(name)							\
 	static int64_t name##_piece(struct rk_client *client		\
@@ -16,6 +19,13 @@ DECLARE(read)
 DECLARE(write)
 DECLARE(pread)
 DECLARE(pwrite)
+
+#undef DECLARE
+#define DECLARE(name)							\
+	static int64_t name##_call(struct rk_client *client		\
+				   ARGS_##name(RK_SIG));
+DECLARE(fstat)
+DECLARE(fstatat)
 
 #define CALL(name, ...)							\
 int64_t rk_##name(struct rk_client *client ARGS_##name(RK_SIG))		\
@@ -42,6 +52,8 @@ RK_OPS(CALL)
 #undef rk_write
 #undef rk_pread
 #undef rk_pwrite
+#undef rk_fstat
+#undef rk_fstatat
 
 #define SUBMIT(name, ...)						\
 int rk_submit_##name(struct rk_client *client, uint64_t tag		\
@@ -103,6 +115,10 @@ int64_t rk_write(struct rk_client *client, int32_t fd, const void *buf,
 int64_t rk_pread(struct rk_client *client, int32_t fd, void *buf,
 		 uint64_t count, int64_t offset)
 {
+	int64_t r = rk__hot_pread(client, fd, buf, count, offset);
+
+	if (r != RK_HOT_COLD)
+		return r;
 	PIECES(pread_piece(client, fd, (char *)buf + done_, piece,
 			   offset + (int64_t)done_), count);
 }
@@ -112,4 +128,20 @@ int64_t rk_pwrite(struct rk_client *client, int32_t fd, const void *buf,
 {
 	PIECES(pwrite_piece(client, fd, (const char *)buf + done_, piece,
 			    offset + (int64_t)done_), count);
+}
+
+int64_t rk_fstat(struct rk_client *client, int32_t fd, struct rk_stat *st)
+{
+	int64_t r = rk__hot_fstat(client, fd, st);
+
+	return r != RK_HOT_COLD ? r : fstat_call(client, fd, st);
+}
+
+int64_t rk_fstatat(struct rk_client *client, int32_t dirfd, const char *path,
+		   struct rk_stat *st, uint32_t flags)
+{
+	int64_t r = rk__hot_fstatat(client, dirfd, path, st, flags);
+
+	return r != RK_HOT_COLD ? r :
+	       fstatat_call(client, dirfd, path, st, flags);
 }

@@ -105,7 +105,7 @@ void rk__cell_drop(uint32_t i)
 	clear(i);
 }
 
-void rk__pages_drop_cell(struct rk__node n)
+static void drop(struct rk__node n)
 {
 	uint32_t i = rk__cell_find(n);
 
@@ -155,8 +155,8 @@ static uint32_t make(struct rk__node n, const struct rk_stat *st)
 	return i;
 }
 
-int rk__pages_look(struct rk__node n, const struct rk_stat *st, uint32_t want,
-		   bool sealed, uint64_t off, uint64_t len, struct rk_hot *ret)
+static int look(struct rk__node n, const struct rk_stat *st, uint32_t want,
+		bool sealed, uint64_t off, uint64_t len, struct rk_hot *ret)
 {
 	uint32_t i = rk__cell_find(n);
 	int r = 0;
@@ -187,7 +187,7 @@ int rk__pages_look(struct rk__node n, const struct rk_stat *st, uint32_t want,
 /* --- what changes --------------------------------------------------------------------- */
 
 /* Index + 1 */
-static uint32_t touch(struct rk__node n)
+static uint32_t list(struct rk__node n)
 {
 	uint32_t i = rk__cell_find(n);
 
@@ -199,14 +199,14 @@ static uint32_t touch(struct rk__node n)
 	return i;
 }
 
-void rk__pages_touch_cell(struct rk__node n)
+static void touch(struct rk__node n)
 {
-	touch(n);
+	list(n);
 }
 
-void rk__pages_change_cell(struct rk__node n, uint64_t off, uint64_t len)
+static void change(struct rk__node n, uint64_t off, uint64_t len)
 {
-	uint32_t i = touch(n);
+	uint32_t i = list(n);
 	uint64_t to = len ? off + len : UINT64_MAX;
 	struct rk__cell *c;
 
@@ -225,22 +225,20 @@ void rk__pages_change_cell(struct rk__node n, uint64_t off, uint64_t len)
 		pages.urgent = true;
 }
 
-void rk__pages_names_change(void)
+static void names(void)
 {
 	pages.names = true;
 }
 
-bool rk__pages_urgent(void)
+static bool urgent(void)
 {
 	return pages.urgent;
 }
 
 /* --- around a commit ----------------------------------------------------------------- */
 
-void rk__pages_before_commit(void)
+static void before_commit(void)
 {
-	if (!rk__cells)
-		return;
 	if (pages.n_dirty)
 		RK_CRASHPOINT(pages_unmarked);
 	if (pages.names)
@@ -278,7 +276,7 @@ static void follow(uint32_t i)
 	rk__cell_end(i);
 }
 
-void rk__pages_after_commit(void)
+static void after_commit(void)
 {
 	for (uint32_t k = 0; k < pages.n_dirty; k++) {
 		uint32_t i = pages.dirty[k];
@@ -293,16 +291,6 @@ void rk__pages_after_commit(void)
 }
 
 /* --- a server's start ---------------------------------------------------------------- */
-
-void rk__pages_start(struct rk_cells *cells,
-		     const struct rk__pages_links *links)
-{
-	rk__pages_links = *links;
-	memset(&pages, 0, sizeof pages);
-	for (uint32_t i = 0; i < RK_CELLS; i++)
-		rk__cell[i] = (struct rk__cell){ .fd = -1 };
-	rk__cells = cells;
-}
 
 static void recount(void)
 {
@@ -319,12 +307,6 @@ static void recount(void)
 		if (p->write && !rk__cell[i - 1].writers++)
 			rk__cells_written++;
 	}
-}
-
-void rk__pages_rolled_back(void)
-{
-	if (rk__cells)
-		recount();
 }
 
 /* A cell as a predecessor left it. */
@@ -351,7 +333,7 @@ static void take_over(uint32_t i)
 
 void rk__pages_resume(void)
 {
-	if (!rk__cells)
+	if (!rk__pages)
 		return;
 	for (uint32_t i = 0; i < RK_CELLS; i++)
 		take_over(i);
@@ -368,4 +350,28 @@ void rk__pages_resume(void)
 		else
 			rk__cell_drop(i);
 	}
+}
+
+void rk__pages_start(struct rk_cells *cells,
+		     const struct rk__pages_links *links)
+{
+	static const struct rk__pages all = {
+		.touch = touch, .change = change, .names = names, .drop = drop,
+		.before_commit = before_commit, .after_commit = after_commit,
+		.rolled_back = recount, .urgent = urgent,
+		.overlay = rk__pages_overlay, .look = look,
+		.give = rk__pages_give, .pin = rk__pin_make,
+		.find_pin = rk__pin_find, .unpin = rk__pin_end,
+		.unpin_all = rk__pin_end_all, .inherit = rk__pin_inherit,
+		.written = rk__pages_written,
+		.next_written = rk__pages_next_written,
+		.write_back = rk__pages_write_back,
+	};
+
+	rk__pages_links = *links;
+	memset(&pages, 0, sizeof pages);
+	for (uint32_t i = 0; i < RK_CELLS; i++)
+		rk__cell[i] = (struct rk__cell){ .fd = -1 };
+	rk__cells = cells;
+	rk__pages = cells ? &all : NULL;
 }

@@ -16,6 +16,7 @@ struct rk__cell {
 	bool dirty;
 	uint64_t from, to;		/* what changed, if from < to */
 };
+extern struct rk_cells *rk__cells;
 extern struct rk__cell rk__cell[RK_CELLS];
 extern struct rk__pages_links rk__pages_links;
 extern uint32_t rk__cells_written;	/* with writers */
@@ -47,5 +48,30 @@ void rk__pages_adopt(uint32_t i);	/* a predecessor's: counts them */
 int rk__pages_follow(uint32_t i, const struct rk_stat *st, uint64_t from,
 		     uint64_t to);
 int rk__pages_fill(uint32_t i, uint64_t from, uint64_t to);
+
+void rk__pages_give(struct rk_hot *hot);
+void rk__pages_overlay(struct rk__node n, void *buf, uint64_t len,
+		       uint64_t off);
+
+/* --- pin.c ------------------------------------------------------------------------ */
+
+int64_t rk__pin_make(const struct rk__proc *p, struct rk__node n, bool write);
+struct rk__pin *rk__pin_find(const struct rk__proc *p, uint32_t handle);
+void rk__pin_end(struct rk__pin *pin);
+void rk__pin_end_all(const struct rk__proc *p);
+void rk__pin_inherit(const struct rk__proc *child,
+		     const struct rk__proc *parent);
+static inline struct rk__node rk__pin_node(const struct rk__pin *pin)
+{
+	const struct rk__vnode *v = &rk__core->vnode[pin->vnode];
+
+	return rk__node(v->mount, v->ino);
+}
+uint32_t rk__pages_written(struct rk__node n);
+bool rk__pages_next_written(uint32_t mount, uint32_t *at_cell);
+int64_t rk__pages_write_back(uint32_t cell, uint64_t from, uint64_t to,
+			     uint64_t *ret_at);
+/* That runs: what it changes is in the pages. */
+extern bool rk__pages_written_back;
 
 #endif

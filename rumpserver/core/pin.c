@@ -9,7 +9,6 @@
  * Nobody tells which pages a mapping has written, so they are compared. What
  * differs is written as any write is, and committed; run again it writes the same.
  */
-#include <assert.h>
 #include <string.h>
 #include <unistd.h>
 #include "core/fd.h"
@@ -33,14 +32,6 @@ static uint32_t index_of(const struct rk__proc *p)
 	return (uint32_t)(p - rk__core->proc);
 }
 
-struct rk__node rk__pin_node(const struct rk__pin *pin)
-{
-	const struct rk__vnode *v = rk__vnode(pin->vnode);
-
-	assert(v);
-	return rk__node(v->mount, v->ino);
-}
-
 static struct rk__pin *take(void)
 {
 	for (uint32_t k = 0; k < rk__core->pin_brk; k++)
@@ -54,7 +45,7 @@ static struct rk__pin *take(void)
 
 static void count(const struct rk__pin *pin, int n)
 {
-	uint32_t i = rk__cells ? rk__cell_find(rk__pin_node(pin)) : 0;
+	uint32_t i = rk__cell_find(rk__pin_node(pin));
 	struct rk__cell *c = i ? &rk__cell[i - 1] : NULL;
 	bool had = c && c->writers;
 
@@ -211,7 +202,7 @@ int64_t rk__pages_write_back(uint32_t i, uint64_t from, uint64_t to,
 	return sum;
 }
 
-uint32_t rk__pages_written_cell(struct rk__node n)
+uint32_t rk__pages_written(struct rk__node n)
 {
 	uint32_t i = rk__cells_written ? rk__cell_find(n) : 0;
 
@@ -251,7 +242,8 @@ bool rk__pages_next_written(uint32_t mount, uint32_t *at_cell)
 
 void rk__pages_write_back_all(void)
 {
-	for (uint32_t i = 0; rk__pages_next_written(RK_MOUNTS_MAX, &i); i++)
+	for (uint32_t i = 0; rk__pages &&
+	     rk__pages_next_written(RK_MOUNTS_MAX, &i); i++)
 		write_back_now(i);
 }
 
@@ -259,7 +251,7 @@ void rk__pages_client_gone(uint32_t channel)
 {
 	const struct rk__proc *p = rk__proc_of_channel(channel);
 
-	if (!rk__cells || !p || p->channels != 1)
+	if (!rk__pages || !p || p->channels != 1)
 		return;
 	for (uint32_t k = 0; k < rk__core->pin_brk; k++) {
 		const struct rk__pin *pin = at(k);

@@ -116,7 +116,8 @@ static void inherit(struct rk__proc *child, const struct rk__proc *parent)
 	if (parent->cwd)
 		rk__proc_set_cwd(child, rk__proc_cwd(parent));
 	rk__fd_inherit(child, parent);
-	rk__pin_inherit(child, parent);
+	if (rk__pages)
+		rk__pages->inherit(child, parent);
 }
 
 static struct rk__proc *make(const struct rk__attach *a)
@@ -166,7 +167,8 @@ static void end(struct rk__proc *p)
 		rk__vnode_put_open(p->cwd);
 	rk__lock_wait_end_all(p->token);
 	rk__offer_end_all(p);
-	rk__pin_end_all(p);
+	if (rk__pages)
+		rk__pages->unpin_all(p);
 	rk__note(p, offsetof(struct rk__proc, group));
 	p->used = 0;
 	p->cwd = 0;

@@ -125,9 +125,11 @@ static void roll_back(void)
 static void commit(const struct rk__reply *replies, unsigned n,
 		   uint32_t flags, uint64_t *ret_seq)
 {
-	rk__pages_before_commit();
+	if (rk__pages)
+		rk__pages->before_commit();
 	rk__commit(replies, n, flags, ret_seq);
-	rk__pages_after_commit();
+	if (rk__pages)
+		rk__pages->after_commit();
 }
 
 static void commit_queue(void)
@@ -492,7 +494,7 @@ void rk__serve_request(struct rk_running *ret)
 static bool batch_is_full(void)
 {
 	return serve.n_queued == BATCH_MAX || rk__any_outside() ||
-	       rk__pages_urgent() ||
+	       (rk__pages && rk__pages->urgent()) ||
 	       rk__staged_bytes() >= BATCH_BYTES_MAX ||
 	       atomic_load_explicit(&serve.board->one_by_one,
 				    memory_order_relaxed);

@@ -50,7 +50,7 @@ int64_t rk__sys_look(struct rk__call *c, struct op_look *a)
 	bool sealed = false;
 	int r;
 
-	if (!rk__cells)
+	if (!rk__pages)
 		return -EOPNOTSUPP;
 	/* What is not committed is not to be seen. */
 	if (rk__changed())
@@ -66,17 +66,17 @@ int64_t rk__sys_look(struct rk__call *c, struct op_look *a)
 		want &= ~RK_HOT_PAGES;
 	r = -EAGAIN;
 	if (want & RK_HOT_PAGES)
-		r = rk__pages_look(w.node, &w.st, want, sealed,
+		r = rk__pages->look(w.node, &w.st, want, sealed,
 				   (uint64_t)a->offset, a->length, a->hot);
 	if (r < 0) {
 		want &= ~RK_HOT_PAGES;
-		r = rk__pages_look(w.node, &w.st, want, false, 0, 0, a->hot);
+		r = rk__pages->look(w.node, &w.st, want, false, 0, 0, a->hot);
 	}
 	if (r < 0)
 		return r;
 	a->hot->flags &= want;
 	if (a->hot->flags && (want & RK_HOT_SEND))
-		rk__pages_give(a->hot);
+		rk__pages->give(a->hot);
 	return 0;
 }
 
@@ -111,18 +111,18 @@ int64_t rk__sys_pin(struct rk__call *c, struct op_pin *a)
 		return r;
 	*a->hot = (struct rk_hot){ .st = st };
 	n = rk__ofd_node(o);
-	if (!rk__cells || rk__vfs_outside(n.mount) ||
+	if (!rk__pages || rk__vfs_outside(n.mount) ||
 	    !may_have(c, n, &st, &sealed) || sealed)
 		return write ? -ENODEV : 0;
 	if (rk__changed())
 		return rk__call_stage(c, 1);
-	r = rk__pages_look(n, &st, RK_HOT_PAGES, false, 0, 0, a->hot);
+	r = rk__pages->look(n, &st, RK_HOT_PAGES, false, 0, 0, a->hot);
 	if (r < 0)
 		return write ? r == -EAGAIN ? -ENOMEM : r : 0;
-	rk__pages_give(a->hot);
+	rk__pages->give(a->hot);
 	if (!(a->hot->flags & RK_HOT_SENT))
 		return write ? -ENODEV : 0;
-	return rk__pin_make(c->proc, n, write);
+	return rk__pages->pin(c->proc, n, write);
 }
 
 /* How far a request of several stages came: a successor compares anew. */
@@ -148,7 +148,7 @@ static bool write_back(struct rk__call *c, uint32_t cell, uint64_t from,
 		return true;
 	if (again && back.cell == cell)
 		from = back.at;
-	*ret = rk__pages_write_back(cell, from, to, &from);
+	*ret = rk__pages->write_back(cell, from, to, &from);
 	if (*ret <= 0 && from == UINT64_MAX)
 		return *ret == 0;
 	if (*ret < 0)
@@ -164,22 +164,35 @@ static bool write_back(struct rk__call *c, uint32_t cell, uint64_t from,
 bool rk__call_write_back(struct rk__call *c, struct rk__node n, uint64_t from,
 			 uint64_t to, int64_t *ret)
 {
-	uint32_t cell = rk__pages_written_cell(n);
+	uint32_t cell = rk__pages ? rk__pages->written(n) : 0;
 
 	return !cell || write_back(c, cell - 1, from, to, ret);
 }
 
 bool rk__call_write_back_all(struct rk__call *c, uint32_t mount, int64_t *ret)
 {
-	for (uint32_t i = 0; rk__pages_next_written(mount, &i); i++)
+	for (uint32_t i = 0; rk__pages && rk__pages->next_written(mount, &i);
+	     i++)
 		if (!write_back(c, i, 0, UINT64_MAX, ret))
 			return false;
 	return true;
 }
 
+static struct rk__pin *find_pin(const struct rk__call *c, uint32_t handle)
+{
+	return rk__pages ? rk__pages->find_pin(c->proc, handle) : NULL;
+}
+
+static struct rk__node node_of(const struct rk__pin *pin)
+{
+	const struct rk__vnode *v = rk__vnode(pin->vnode);
+
+	return rk__node(v->mount, v->ino);
+}
+
 int64_t rk__sys_pin_sync(struct rk__call *c, struct op_pin_sync *a)
 {
-	const struct rk__pin *pin = rk__pin_find(c->proc, a->pin);
+	const struct rk__pin *pin = find_pin(c, a->pin);
 	uint64_t from = (uint64_t)a->offset, to;
 	struct rk__node n;
 	int64_t r;
@@ -190,7 +203,7 @@ int64_t rk__sys_pin_sync(struct rk__call *c, struct op_pin_sync *a)
 		return 0;
 	if (!a->length || __builtin_add_overflow(from, a->length, &to))
 		to = UINT64_MAX;
-	n = rk__pin_node(pin);
+	n = node_of(pin);
 	if (!rk__call_write_back(c, n, from, to, &r))
 		return r;
 	return rk__call_flush(c, n.mount);
@@ -198,16 +211,16 @@ int64_t rk__sys_pin_sync(struct rk__call *c, struct op_pin_sync *a)
 
 int64_t rk__sys_unpin(struct rk__call *c, struct op_unpin *a)
 {
-	struct rk__pin *pin = rk__pin_find(c->proc, a->pin);
+	struct rk__pin *pin = find_pin(c, a->pin);
 	int64_t r;
 
 	if (!pin)
 		return -EINVAL;
 	/* What cannot be written now is lost, as with munmap(2). */
-	if (pin->write && !rk__call_write_back(c, rk__pin_node(pin), 0,
+	if (pin->write && !rk__call_write_back(c, node_of(pin), 0,
 					       UINT64_MAX, &r) &&
 	    c->outcome == RK_STAGE)
 		return r;
-	rk__pin_end(pin);
+	rk__pages->unpin(pin);
 	return 0;
 }

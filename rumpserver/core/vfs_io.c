@@ -38,8 +38,8 @@ int64_t rk__vfs_read(struct rk__node n, void *buf, size_t len, uint64_t off)
 {
 	int64_t r = rk__vfs_read_stored(n, buf, len, off);
 
-	if (r > 0 && rk__cells)
-		rk__pages_overlay(n, buf, (uint64_t)r, off);
+	if (r > 0 && rk__pages)
+		rk__pages->overlay(n, buf, (uint64_t)r, off);
 	return r;
 }
 

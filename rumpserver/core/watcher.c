@@ -1,6 +1,8 @@
 /*
- * watcher.c - who caches what files hold and has to hear of changes: see vfs.h.
+ * watcher.c - who caches what files hold and has to hear of changes: see vfs.h
+ * and pages.h.
  */
-#include "vfs.h"
+#include "core/pages.h"
 
 const struct rk__watcher *rk__watcher;
+const struct rk__pages *rk__pages;

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -281,6 +282,49 @@ static void descriptors(void)
 
 #include "all_ops_others.h"
 
+/* pages: the client can be given pages. */
+static void mapping(bool pages)
+{
+	int32_t fd = (int32_t)CALL(openat, RK_AT_FDCWD, "m", O_RDWR | O_CREAT,
+				   0600), pin;
+	struct rk_hot hot;
+	uint64_t from;
+	int memfd;
+	char *at;
+
+	IS(CALL(write, fd, "0123456789", 10), 10);
+	IS(CALL(look, RK_AT_FDCWD, "m", 0, 0, 0, 0, &hot),
+	   mount ? -EOPNOTSUPP : 0);
+	OK(mount || hot.st.size == 10);
+	IS(CALL(pin_sync, 0, 0, 0, 1), -EINVAL);
+	IS(CALL(unpin, 0), -EINVAL);
+	if (!pages) {
+		IS(CALL(pin, fd, PROT_READ, MAP_PRIVATE, &hot), 0);
+		IS(CALL(pin, fd, PROT_WRITE, MAP_SHARED, &hot), -ENODEV);
+	} else {
+		pin = (int32_t)rk_map(c, fd, 0, 10, PROT_READ | PROT_WRITE,
+				      MAP_SHARED, &memfd, &from);
+		OK(pin > 0);
+		at = mmap(NULL, 10, PROT_READ | PROT_WRITE, MAP_SHARED, memfd,
+			  (off_t)from);
+		close(memfd);
+		at[1] = 'x';
+		IS(CALL(pin_sync, (uint32_t)pin, 0, 10, 1), 0);
+		at[2] = 'y';
+		IS(CALL(unpin, (uint32_t)pin), 0);
+		IS(CALL(unpin, (uint32_t)pin), -EINVAL);
+		munmap(at, 10);
+		pin = (int32_t)CALL(pin, fd, PROT_READ, MAP_SHARED, &hot);
+		OK(pin > 0);
+		IS(CALL(unpin, (uint32_t)pin), 0);
+		at = (char[10]){ 0 };
+		IS(CALL(pread, fd, at, 10, 0), 10);
+		OK(!memcmp(at, "0xy3456789", 10));
+	}
+	IS(CALL(close, fd), 0);
+	IS(CALL(unlinkat, RK_AT_FDCWD, "m", 0), 0);
+}
+
 static void resolving(void)
 {
 	int32_t dirfd, fd;
@@ -520,6 +564,7 @@ static void run(unsigned flags)
 	leaving();
 	handing_on();
 	for_others();
+	mapping(!mount && (flags & RK_ATTACH_PAGES));
 	pieces();
 	border();
 	handles();
@@ -539,12 +584,13 @@ int main(int argc, char **argv)
 	if (argc == 1 || mount) {
 		run(0);
 		run(RK_ATTACH_SOCKET);
+		run(RK_ATTACH_PAGES);
 	} else if (board_find(argv[1], &board) < 0) {
 		printf("no board of %s\n", argv[1]);
 		return 1;
 	} else {
 		for (point = 0; point < POINTS; point++)
-			run(0);
+			run(RK_ATTACH_PAGES);
 		check_hits();
 	}
 	check_coverage();

@@ -1,0 +1,72 @@
+/*
+ * hot.h - what is read without a request: cells and pages (cells.h), as one client
+ * knows them.
+ */
+#ifndef RK_HOT_H
+#define RK_HOT_H
+
+#include "cells.h"
+#include "client_int.h"
+
+enum {
+	RK_HOT_FDS = 1024,
+	RK_HOT_PATHS = 256,
+	RK_HOT_PATH_LEN = 88,
+};
+
+/* What a descriptor or a path is: generation << 32 | cell << 8 | flags. */
+#define RK_HOT_KNOWN	1u
+#define RK_HOT_READS	2u
+#define RK_HOT_REFUSED	4u		/* there is no cell, or no pages */
+
+struct rk__hot_fd {
+	_Atomic uint64_t word;
+	_Atomic uint32_t version;	/* moves when it is another file */
+	_Atomic uint32_t asked;		/* for how often it was read or looked at */
+};
+
+/* Pages of a cell that were sent to us. */
+struct rk__hot_pages {
+	_Atomic uint64_t held;		/* generation << 32 | descriptor + 1 */
+	_Atomic uint32_t users;
+	_Atomic int32_t old;		/* descriptor + 1 that somebody still used */
+};
+
+struct rk__hot_path {
+	_Atomic uint32_t version;	/* odd: it is being written */
+	uint32_t flags;
+	uint64_t hash, names, word;
+	int32_t dirfd;
+	uint32_t start;			/* version of where it starts */
+	char path[RK_HOT_PATH_LEN];
+};
+
+struct rk__hot {
+	const struct rk_cells *cells;
+	_Atomic uint32_t cwd;		/* moves with the working directory */
+	struct rk__hot_fd fd[RK_HOT_FDS];
+	struct rk__hot_pages pages[RK_CELLS];
+	struct rk__hot_path path[RK_HOT_PATHS];
+};
+
+/* No answer: ask the server. */
+#define RK_HOT_COLD INT64_MIN
+
+int64_t rk__hot_pread(struct rk_client *c, int32_t fd, void *buf,
+		      uint64_t count, int64_t offset);
+int64_t rk__hot_fstat(struct rk_client *c, int32_t fd, struct rk_stat *ret);
+int64_t rk__hot_fstatat(struct rk_client *c, int32_t dirfd, const char *path,
+			struct rk_stat *ret, uint32_t flags);
+
+/*
+ * A call whose answer says where something is to be had (look, pin): takes what
+ * comes with it. call is encoded; the link is given back.
+ */
+int64_t rk__hot_ask(struct rk_client *c, struct rk__call *call,
+		    struct rk_hot *hot);
+/* A descriptor of the pages of a cell, of our own; -ESTALE. */
+int rk__hot_dup(struct rk_client *c, const struct rk_hot *hot);
+bool rk__hot_has(const struct rk_client *c, const struct rk_hot *hot,
+		 uint64_t from, uint64_t to);
+
+#endif
