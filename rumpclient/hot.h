@@ -49,6 +49,23 @@ struct rk__hot {
 	struct rk__hot_path path[RK_HOT_PATHS];
 };
 
+static inline uint32_t rk__hot_generation_of(uint64_t word)
+{
+	return (uint32_t)(word >> 32);
+}
+
+static inline const struct rk_cell *rk__hot_cell_of(const struct rk__hot *h, uint64_t word)
+{
+	return &h->cells->cell[(word >> 8) % RK_CELLS];
+}
+
+static inline uint64_t rk__hot_word_of(const struct rk_hot *hot)
+{
+	return (uint64_t)hot->generation << 32 |
+	       (uint64_t)(hot->cell % RK_CELLS) << 8 | RK_HOT_KNOWN |
+	       (hot->flags & RK_HOT_PAGES ? RK_HOT_READS : 0);
+}
+
 /* No answer: ask the server. */
 #define RK_HOT_COLD INT64_MIN
 
@@ -64,6 +81,11 @@ int64_t rk__hot_fstatat(struct rk_client *c, int32_t dirfd, const char *path,
  */
 int64_t rk__hot_ask(struct rk_client *c, struct rk__call *call,
 		    struct rk_hot *hot);
+int64_t rk__hot_look(struct rk_client *c, struct op_look *a,
+		     struct rk_hot *hot);
+/* The attributes in a cell, if it is still what the word says. */
+bool rk__hot_stat(const struct rk_cell *cell, uint64_t word,
+		  struct rk_stat *ret);
 /* A descriptor of the pages of a cell, of our own; -ESTALE. */
 int rk__hot_dup(struct rk_client *c, const struct rk_hot *hot);
 bool rk__hot_has(const struct rk_client *c, const struct rk_hot *hot,
