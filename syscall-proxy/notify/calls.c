@@ -123,7 +123,7 @@ static bool special(struct call *c, int64_t *ret)
 		execute(c, (int)a[0], a[1], (uint32_t)a[4], ret);
 		return true;
 	case SYS_exit_group:
-		if (c->task->cwd.inside)
+		if (c->task->cwd.inside || c->task->apart >= 0)
 			task_bind_children(c->n, c->task);
 		c->go_on = true;
 		return true;
@@ -174,6 +174,10 @@ static void cwd_changed(struct rk__task *t)
 
 	pthread_mutex_lock(&c->task->lock);
 	c->task->cwd = t->cwd;
+	if (t->cwd.inside && c->task->apart >= 0) {
+		close(c->task->apart);
+		c->task->apart = -1;
+	}
 	pthread_mutex_unlock(&c->task->lock);
 	rk__cwds_forget(c->n->how.cwds, c->task->pid);
 }
@@ -231,6 +235,7 @@ void call_serve(struct call *c, int64_t *ret)
 	c->base.host = &host;
 	c->base.config = c->n->how.config;
 	c->base.cwd = c->task->cwd;
+	c->base.cwd_apart = c->task->apart >= 0;
 	ids_enter(c);
 	if (!special(c, ret)) {
 		look_at(c);
@@ -239,5 +244,7 @@ void call_serve(struct call *c, int64_t *ret)
 		else if (!c->go_on)
 			signal_caller(c, *ret);
 	}
+	if (c->go_on && (c->task->apart >= 0 || c->task->cwd.inside))
+		native_apart(c, ret);
 	ids_leave(c);
 }

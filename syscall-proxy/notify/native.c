@@ -75,6 +75,10 @@ static int enter_cwd(struct native *n)
 
 	if (n->moved)
 		return 0;
+	if (n->c->task->apart >= 0) {
+		n->moved = fchdir(n->c->task->apart) == 0;
+		return n->moved ? 0 : -errno;
+	}
 	snprintf(path, sizeof path, "/proc/%d/cwd", n->c->task->pid);
 	ids_leave(n->c);
 	n->moved = chdir(path) == 0;
@@ -153,23 +157,141 @@ static int64_t done(struct native *n, int64_t result)
 	return result;
 }
 
-/* What only the caller itself can do: it shall, if it can be expected to come
- * out. */
+static void leave_apart(struct task *t)
+{
+	if (t->apart >= 0)
+		close(t->apart);
+	t->apart = -1;
+}
+
+/*
+ * The caller goes there itself if its words say the same. If they do not (they
+ * went through a server), its directory is kept here, apart from the kernel's.
+ */
+static int64_t change_directory(struct call *c, const char *path)
+{
+	char words[RK_PATH_LEN_MAX];
+	int from = c->task->apart >= 0 ? c->task->apart : AT_FDCWD, e = 0;
+	int fd = openat(from, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (faccessat(from, path, X_OK, AT_EACCESS) < 0)
+		e = -errno;
+	if (e < 0) {
+		close(fd);
+		return e;
+	}
+	leave_apart(c->task);
+	if (*path == '/' && memory_string(&c->base, c->arg[0], words,
+					  sizeof words) >= 0 &&
+	    strcmp(words, path) == 0) {
+		close(fd);
+		c->go_on = true;
+	} else {
+		c->task->apart = fd;
+	}
+	return 0;
+}
+
+/* The kernel will, if it can. */
+static int64_t change_to(struct call *c, int fd)
+{
+	struct stat st;
+	int e = 0;
+
+	fd = fds_borrow(&c->base, fd);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		e = -errno;
+	else if (!S_ISDIR(st.st_mode))
+		e = -ENOTDIR;
+	else if (faccessat(fd, ".", X_OK, AT_EACCESS) < 0)
+		e = -errno;
+	close(fd);
+	if (e == 0) {
+		leave_apart(c->task);
+		c->go_on = true;
+	}
+	return e;
+}
+
+/* What only the caller itself can do. */
 static int64_t left_to_caller(struct call *c, long nr, const uint64_t arg[6])
 {
-	if (nr == SYS_chdir) {
-		const char *path = (const char *)(uintptr_t)arg[0];
-		struct stat st;
-
-		if (stat(path, &st) < 0)
-			return -errno;
-		if (!S_ISDIR(st.st_mode))
-			return -ENOTDIR;
-		if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
-			return -errno;
-	}
+	if (nr == SYS_chdir)
+		return change_directory(c,
+					(const char *)(uintptr_t)arg[0]);
+	if (nr == SYS_fchdir)
+		return change_to(c, (int)arg[0]);
 	c->go_on = true;
 	return 0;
+}
+
+static int64_t getcwd_apart(struct call *c)
+{
+	char path[RK_PATH_LEN_MAX];
+	int n = native_cwd(&c->base, path, sizeof path);
+
+	if (n < 0)
+		return n;
+	if ((uint64_t)n >= c->arg[1])
+		return -ERANGE;
+	n++;
+	return memory_copy_out(&c->base, c->arg[0], path, (size_t)n) < 0 ?
+		       -EFAULT : n;
+}
+
+/* Whether a path in it starts at the working directory. The kernel does nothing
+ * where one cannot be read, is too long, or is empty. */
+static bool starts_here(struct call *c)
+{
+	const struct row *row = find(c->nr);
+	char path[RK_PATH_LEN_MAX];
+	bool here = false;
+
+	for (int i = 0; row && i < NAMES; i++) {
+		int8_t fd = row->name[i].fd, at = row->name[i].path;
+		int r;
+
+		if (at == NONE)
+			continue;
+		r = memory_string(&c->base, c->arg[at], path, sizeof path);
+		if (r < 0 || (r == 0 && c->nr != SYS_linkat))
+			return false;
+		here |= r > 0 && *path != '/' &&
+			(fd == NONE || (int)c->arg[fd] == AT_FDCWD);
+	}
+	return here;
+}
+
+void native_apart(struct call *c, int64_t *ret)
+{
+	char path[RK_PATH_LEN_MAX];
+
+	c->go_on = false;
+	if (c->task->cwd.inside) {
+		/* Nothing may be done in the wrong place, whatever went wrong. */
+		c->refused = starts_here(c);
+		c->go_on = !c->refused;
+		*ret = -ENOSYS;
+	} else if (c->nr == SYS_getcwd) {
+		*ret = getcwd_apart(c);
+	} else if (c->nr == SYS_chdir &&
+		   memory_string(&c->base, c->arg[0], path, sizeof path) > 0) {
+		*ret = native_call(&c->base, SYS_chdir, (const uint64_t[6]){
+			(uintptr_t)path });
+	} else if (c->nr == SYS_execve || c->nr == SYS_execveat ||
+		   starts_here(c)) {
+		/* It would be somewhere else. */
+		c->refused = true;
+		*ret = -ENOSYS;
+	} else if (c->nr == SYS_fchdir) {
+		*ret = change_to(c, (int)c->arg[0]);
+	} else {
+		c->go_on = true;
+	}
 }
 
 /* A link that is who reads it. */
@@ -243,9 +365,13 @@ static int read_link(struct rk__task *t, const char *path, char *ret,
 
 int native_cwd(struct rk__task *t, char *ret, size_t size)
 {
+	const struct task *task = call_of(t)->task;
 	char path[32];
 
-	snprintf(path, sizeof path, "/proc/%d/cwd", call_of(t)->task->pid);
+	if (task->apart >= 0)
+		snprintf(path, sizeof path, "/proc/self/fd/%d", task->apart);
+	else
+		snprintf(path, sizeof path, "/proc/%d/cwd", task->pid);
 	return read_link(t, path, ret, size);
 }
 

@@ -47,6 +47,8 @@ struct task {
 	struct rk__cwd cwd;
 	/* inherited, in the broker's client until ours needs it; -1: none */
 	int32_t cwd_fd;
+	/* its directory on the host, where the kernel has another; -1 */
+	int apart;
 	struct ids ids;
 	bool foreign;			/* not our own ids */
 	bool refused;			/* and we may not take them on */
@@ -178,6 +180,9 @@ int fds_mark(struct call *c, int fd, struct rk__mark *ret);
 /* --- native.c ----------------------------------------------------------------- */
 
 int64_t native_call(struct rk__task *t, long nr, const uint64_t arg[6]);
+/* Where route left a call to the kernel, which has another directory: *ret is
+ * its result, unless c->go_on. */
+void native_apart(struct call *c, int64_t *ret);
 int native_cwd(struct rk__task *t, char *ret, size_t size);
 int native_path(struct rk__task *t, int fd, char *ret, size_t size);
 

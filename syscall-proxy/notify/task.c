@@ -47,6 +47,8 @@ static void destroy(struct rk__notifier *n, struct task *t)
 	if (t->cwd_fd >= 0 &&
 	    rk__registry_client(n->how.registry, t->cwd.server, &own) == 0)
 		rk_close(own, t->cwd_fd);
+	if (t->apart >= 0)
+		close(t->apart);
 	close(t->pidfd);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
@@ -181,6 +183,8 @@ static void inherit_cwd(struct rk__notifier *n, struct task *t, pid_t parent)
 		p = known_task(n, parent);
 		if (p) {
 			e = task_cwd_ticket(n, p, &server, &ticket);
+			if (p->apart >= 0)
+				t->apart = fcntl(p->apart, F_DUPFD_CLOEXEC, 0);
 			task_put(n, p);
 		} else {
 			e = rk__cwds_get(n->how.cwds, parent, &server, &ticket);
@@ -209,7 +213,7 @@ static int make(struct rk__notifier *n, pid_t pid, const struct status *s,
 		return -ENOMEM;
 	t->pid = pid;
 	t->cwd.fd = RK_AT_FDCWD;
-	t->cwd_fd = -1;
+	t->cwd_fd = t->apart = -1;
 	t->refs = 2;
 	t->hint = RK__FILTER_BASE;
 	t->umask = s->umask;

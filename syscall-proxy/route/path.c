@@ -448,6 +448,8 @@ static int nested(struct rk__task *t, struct rk__place *p)
 int rk__place_letters(struct rk__task *t, int dirfd, struct rk__place *p,
 		      unsigned how)
 {
+	bool apart = t->cwd_apart && dirfd == AT_FDCWD && p->path[0] &&
+		     p->path[0] != '/';
 	struct rk__target target;
 	int mount, r;
 
@@ -467,11 +469,12 @@ int rk__place_letters(struct rk__task *t, int dirfd, struct rk__place *p,
 			r = nested(t, p);
 		return r < 0 ? r : 0;
 	}
-	if (!rk__may_lead(t->config, p->path))
+	if (!apart && !rk__may_lead(t->config, p->path))
 		return 0;
 	r = make_absolute(t, dirfd, p);
 	if (r < 0)
-		return r == -ENAMETOOLONG ? r : 0;
+		return apart || r == -ENAMETOOLONG ? r : 0;
+	p->moved = apart;
 	mount = rk__mount_of(t->config, p->path);
 	if (mount >= 0)
 		return in_mount(t, p, mount);

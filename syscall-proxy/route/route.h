@@ -106,6 +106,9 @@ struct rk__task {
 	/* The client's working directory is another's: a chdir into a server keeps
 	 * a descriptor of the directory instead. */
 	bool cwd_by_fd;
+	/* Of a foreign caller: its directory on the host is not the one that the
+	 * kernel has for it, so paths that start there are made absolute. */
+	bool cwd_apart;
 };
 
 enum rk__routed {
