@@ -134,7 +134,7 @@ int64_t rk__sys_renameat2(struct rk__call *c, struct op_renameat2 *a)
 		return -ENOENT;
 	if (r < 0)
 		return r;
-	if (from.dir.mount != to.dir.mount)
+	if (rk__walked_home(&from) != rk__walked_home(&to))
 		return -EXDEV;
 	if (from.last != RK_LAST_NAME)
 		return -EBUSY;

@@ -408,6 +408,15 @@ int rk__walk(const struct rk__cred *c, struct rk__node start, const char *path,
 	return r < 0 ? r : go(&w);
 }
 
+uint32_t rk__walked_home(const struct rk__walked *w)
+{
+	uint32_t mount = w->dir.mount, on = rk__core->mount[mount].stands_on;
+
+	if (w->last != RK_LAST_ROOT || !mount_path[mount][0])
+		return mount;
+	return on ? on - 1 : RK_MOUNTS_MAX;
+}
+
 /* --- the way back ------------------------------------------------------------- */
 
 struct search {

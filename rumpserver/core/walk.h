@@ -57,6 +57,9 @@ static inline bool rk__walked_covered(const struct rk__walked *w)
 	return w->found && w->last == RK_LAST_NAME &&
 	       w->node.mount != w->dir.mount;
 }
+/* The mount that holds the last name, which of a mount's root is another one.
+ * RK_MOUNTS_MAX: none, it is outside. */
+uint32_t rk__walked_home(const struct rk__walked *w);
 /* The absolute path of a directory as clients see it; returns its length with
  * the NUL. -ERANGE, -ENOENT (removed). */
 int rk__walk_path(struct rk__node dir, char *buf, size_t size);

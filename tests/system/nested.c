@@ -46,6 +46,8 @@ int main(void)
 	IS(rk_unlinkat(c, RK_AT_FDCWD, "sub", AT_REMOVEDIR), -16);
 	IS(rk_renameat2(c, RK_AT_FDCWD, "sub", RK_AT_FDCWD, "x", 0), -16);
 	IS(rk_renameat2(c, RK_AT_FDCWD, "sub/in", RK_AT_FDCWD, "in", 0), -18);
+	IS(rk_renameat2(c, RK_AT_FDCWD, "/vol/sub", RK_AT_FDCWD, "x", 0), -16);
+	IS(rk_renameat2(c, RK_AT_FDCWD, "x", RK_AT_FDCWD, "/vol", 0), -18);
 	IS(rk_mkdirat(c, RK_AT_FDCWD, "sub", 0700), -17);
 	IS(rk_chdir(c, "sub"), 0);
 	IS(rk_getcwd(c, cwd, sizeof cwd), 9);
