@@ -5,27 +5,46 @@
  * libc, and its frames are described by the library's own .eh_frame, which
  * debuggers and unwinders find. Each site has a slot:
  *
- *	     instructions of the site before its system call
- *	LEA  lea -128(%rsp),%rsp	its red zone stays untouched
- *	CALL call rk__entry
- *	BACK lea 128(%rsp),%rsp
- *	POST instructions of the site after it
- *	     jmp to what follows the site
- *	SITE address of what follows the site, for who unwinds
+ *	LOOK   lea -128(%rsp),%rsp	its red zone stays untouched
+ *	CALL   call rk__entry
+ *	BACK   lea 128(%rsp),%rsp
+ *	NEXT   jmp POST
+ *	BADF   mov $nr,%eax		what the kernel does not know is looked at
+ *	       jmp LOOK
+ *	       instructions of the site before its system call, ending at
+ *	CHECK  jmp LOOK; or, if its number is known, and its first word has to
+ *	       be a descriptor of ours, the same question as rk__entry's:
+ *	       mov %edi,%ecx; cmp $65536,%ecx; jae LOOK
+ *	       lea rk__ours(%rip),%r11; cmpb $0,(%r11,%rcx); jne LOOK
+ *	KERNEL lea -128(%rsp),%rsp
+ *	       call *rk__stub(%rip)	without a stub page: syscall, and no lea
+ *	UNDO   lea 128(%rsp),%rsp
+ *	DONE   cmp $-EBADF,%rax; je BADF
+ *	POST   instructions of the site after it
+ *	       jmp to what follows the site
+ *	SITE   address of what follows the site, for who unwinds
  *
- * What is before LEA ends there, so that a program counter tells by its place in
- * the slot alone where the stack is.
+ * A return is foreseen wrongly after the kernel has used the processor, which
+ * costs more than all of this: so there is one at most. A program counter tells
+ * by its place in the slot alone where the stack is.
  */
 #ifndef RK_AREA_H
 #define RK_AREA_H
 
-#define RK__SLOT 128
-#define RK__SLOTS 1024
-#define RK__SLOT_LEA 54
-#define RK__SLOT_CALL 59
-#define RK__SLOT_BACK 64
-#define RK__SLOT_POST 72
-#define RK__SLOT_SITE 120
+#define RK__SLOT 256
+#define RK__SLOTS 512
+#define RK__SLOT_LOOK 0
+#define RK__SLOT_CALL 5
+#define RK__SLOT_BACK 10
+#define RK__SLOT_NEXT 18
+#define RK__SLOT_BADF 24
+#define RK__SLOT_CHECK 62
+#define RK__SLOT_KERNEL 86
+#define RK__SLOT_GO 91
+#define RK__SLOT_UNDO 97
+#define RK__SLOT_DONE 105
+#define RK__SLOT_POST 111
+#define RK__SLOT_SITE 160
 #define RK__RED_ZONE 128
 
 #define RK__CALL_NUMBERS 512

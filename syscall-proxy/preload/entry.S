@@ -132,7 +132,7 @@ rk__entry:
 	mov	%rsp, %rsi
 	lea	16 + RK__RED_ZONE(%rbp), %rdx
 	mov	8(%rbp), %rcx
-	add	$RK__SLOT_POST - RK__SLOT_BACK, %rcx
+	add	$RK__SLOT_NEXT - RK__SLOT_BACK, %rcx
 	and	$-16, %rsp
 	call	rk__preload_call
 	lea	-88(%rbp), %rsp
@@ -323,8 +323,8 @@ rk__clone_continue:
 /* --- the area ------------------------------------------------------------------------ */
 
 /*
- * CFA: rsp, and the red zone more between LEA and BACK. The caller's address is
- * what stands in the slot, as if the site had called it.
+ * CFA: rsp, and the red zone more from CALL to NEXT and from GO to DONE. The
+ * caller's address is what stands in the slot, as if the site had called it.
  */
 	.section .rk_area, "ax", @progbits
 	.balign	4096
@@ -334,10 +334,22 @@ rk__clone_continue:
 	.size	rk__area, RK__SLOTS * RK__SLOT
 rk__area:
 	.cfi_startproc simple
-	/* DW_CFA_def_cfa_expression: rsp + ((ip & 127) in (LEA, BACK+8)) * 128 */
-	.cfi_escape 0x0f, 19, 0x77, 0, 0x80, 0, 0x08, 127, 0x1a, 0x12, 0x08, RK__SLOT_CALL, 0x2a, 0x16, 0x08, RK__SLOT_POST, 0x2d, 0x1a, 0x37, 0x24, 0x22
-	/* DW_CFA_val_expression of the address: *((ip & -128) + SITE) */
-	.cfi_escape 0x16, 16, 8, 0x80, 0, 0x09, 0x80, 0x1a, 0x23, RK__SLOT_SITE, 0x06
+	/*
+	 * DW_CFA_def_cfa_expression: rsp + F * 128, where i = ip & 255,
+	 * F = (i >= CALL & i < NEXT) | (i >= GO & i < DONE): breg7, breg16,
+	 * const1u, and; dup, const1u, ge, over, const1u, lt, and; over,
+	 * const1u, ge, pick 2, const1u, lt, and; or, swap, drop; lit7, shl, plus.
+	 */
+	.cfi_escape 0x0f, 32
+	.cfi_escape 0x77, 0x00, 0x80, 0x00, 0x08, 0xff, 0x1a
+	.cfi_escape 0x12, 0x08, RK__SLOT_CALL, 0x2a, 0x14, 0x08, RK__SLOT_NEXT, 0x2d, 0x1a
+	.cfi_escape 0x14, 0x08, RK__SLOT_GO, 0x2a, 0x15, 0x02, 0x08, RK__SLOT_DONE, 0x2d, 0x1a
+	.cfi_escape 0x21, 0x16, 0x13, 0x37, 0x24, 0x22
+	/* DW_CFA_val_expression of the address: *((ip & -256) + SITE): breg16,
+	 * const2s, and, plus_uconst, deref. */
+	.cfi_escape 0x16, 16, 10
+	.cfi_escape 0x80, 0, 0x0b, 0x00, 0xff, 0x1a
+	.cfi_escape 0x23, RK__SLOT_SITE & 127 | 128, RK__SLOT_SITE >> 7, 0x06
 	.fill	RK__SLOTS * RK__SLOT, 1, 0xcc
 	.cfi_endproc
 

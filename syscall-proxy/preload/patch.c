@@ -1,12 +1,13 @@
 /*
  * patch.c - puts jumps over the system calls of the objects that are mapped.
  *
- * An object is patched if all it has where the table has sites is what the table
- * says, and otherwise left alone. First the slots (area.h) of its sites are
- * written, then their memory becomes executable again; if that is refused, no
- * code has been touched. The object's code is written while it is not executable:
- * nobody runs it, because there is one thread, whose signals wait, and this file
- * calls no libc; or the object has just been mapped by the loader.
+ * An object is patched if all it has where the table has sites is what the
+ * table says, and otherwise left alone. First the slots (area.h) of its sites
+ * are written, then their memory becomes executable again; if that is refused,
+ * no code has been touched. The object's code is written while it is not
+ * executable: nobody runs it, because there is one thread, whose signals wait,
+ * and this file calls no libc; or the object has just been mapped by the
+ * loader.
  */
 #include <errno.h>
 #include <limits.h>
@@ -33,7 +34,7 @@ static uint32_t site_size(const struct rk__site *s)
 
 static uint64_t slot_entry(uint32_t slot, const struct rk__site *s)
 {
-	return (uintptr_t)rk__area + slot * RK__SLOT + RK__SLOT_LEA - s->pre;
+	return (uintptr_t)rk__area + slot * RK__SLOT + RK__SLOT_CHECK - s->pre;
 }
 
 static bool reaches(uint64_t from, uint64_t to)
@@ -43,32 +44,73 @@ static bool reaches(uint64_t from, uint64_t to)
 	return d >= INT32_MIN && d <= INT32_MAX;
 }
 
-/* Of a jump or call instruction at `at`, five bytes long. */
-static void jump(uint8_t *p, uint8_t opcode, uint64_t at, uint64_t to)
+static void put(uint8_t *slot, uint32_t at, const char *bytes, uint32_t n)
 {
-	int32_t d = (int32_t)(to - (at + RK__SITE_JUMP));
-
-	p[0] = opcode;
-	memcpy(p + 1, &d, sizeof(d));
+	memcpy(slot + at, bytes, n);
 }
 
-static void slot_write(uint32_t slot, const struct rk__site *s, uint64_t at)
+/* Of an instruction that ends at `at` with the distance of what it means. */
+static void put_distance(uint8_t *slot, uint32_t at, const void *to)
 {
-	static const uint8_t lea[] = {0x48, 0x8d, 0x64, 0x24, 0x80},
-			     back[] = {0x48, 0x8d, 0xa4, 0x24,
-				       0x80, 0x00, 0x00, 0x00};
-	uint8_t *p = rk__area + slot * RK__SLOT;
-	uint8_t *end = p + RK__SLOT_POST + s->post;
+	int32_t d = (int32_t)((uintptr_t)to - (uintptr_t)(slot + at));
+
+	memcpy(slot + at - sizeof(d), &d, sizeof(d));
+}
+
+static void put_near(uint8_t *slot, uint32_t at, uint8_t opcode, uint32_t to)
+{
+	slot[at] = opcode;
+	slot[at + 1] = (uint8_t)(to - (at + 2));
+}
+
+/* The question whether it is a descriptor of ours, and the call if not. */
+static void slot_check(uint8_t *slot, int32_t nr)
+{
+	uint32_t at = RK__SLOT_CHECK;
+
+	/* Numbers in what follows: the fields of area.h. */
+	put(slot, at, "\x89\xf9\x81\xf9\x00\x00\x01\x00", 8);
+	put_near(slot, at + 8, 0x73, RK__SLOT_LOOK);
+	put(slot, at + 10, "\x4c\x8d\x1d", 3);
+	put_distance(slot, at + 17, rk__ours);
+	put(slot, at + 17, "\x41\x80\x3c\x0b\x00", 5);
+	put_near(slot, at + 22, 0x75, RK__SLOT_LOOK);
+	if (rk__stub == (uintptr_t)rk__stub_code) {
+		put(slot, RK__SLOT_KERNEL, "\x0f\x05", 2);
+		put_near(slot, RK__SLOT_KERNEL + 2, 0xeb, RK__SLOT_DONE);
+	} else {
+		put(slot, RK__SLOT_KERNEL, "\x48\x8d\x64\x24\x80", 5);
+		put(slot, RK__SLOT_GO, "\xff\x15", 2);
+		put_distance(slot, RK__SLOT_UNDO, &rk__stub);
+		put(slot, RK__SLOT_UNDO, "\x48\x8d\xa4\x24\x80\0\0\0", 8);
+	}
+	put(slot, RK__SLOT_DONE, "\x48\x83\xf8", 3);
+	slot[RK__SLOT_DONE + 3] = (uint8_t)-EBADF;
+	put_near(slot, RK__SLOT_DONE + 4, 0x74, RK__SLOT_BADF);
+	slot[RK__SLOT_BADF] = 0xb8;
+	memcpy(slot + RK__SLOT_BADF + 1, &nr, sizeof(nr));
+	put_near(slot, RK__SLOT_BADF + 5, 0xeb, RK__SLOT_LOOK);
+}
+
+static void slot_write(uint32_t n, const struct rk__site *s, uint64_t at)
+{
+	uint8_t *slot = rk__area + n * RK__SLOT;
+	uint32_t end = RK__SLOT_POST + s->post;
 	uint64_t next = at + site_size(s);
 
-	memcpy(p + RK__SLOT_LEA - s->pre, s->bytes, s->pre);
-	memcpy(p + RK__SLOT_LEA, lea, sizeof(lea));
-	jump(p + RK__SLOT_CALL, 0xe8, (uintptr_t)p + RK__SLOT_CALL,
-	     (uintptr_t)rk__entry);
-	memcpy(p + RK__SLOT_BACK, back, sizeof(back));
-	memcpy(p + RK__SLOT_POST, s->bytes + s->pre + RK__SYSCALL, s->post);
-	jump(end, 0xe9, (uintptr_t)end, next);
-	memcpy(p + RK__SLOT_SITE, &next, sizeof(next));
+	put(slot, RK__SLOT_LOOK, "\x48\x8d\x64\x24\x80\xe8", 6);
+	put_distance(slot, RK__SLOT_BACK, (const void *)rk__entry);
+	put(slot, RK__SLOT_BACK, "\x48\x8d\xa4\x24\x80\0\0\0", 8);
+	put_near(slot, RK__SLOT_NEXT, 0xeb, RK__SLOT_POST);
+	memcpy(slot + RK__SLOT_CHECK - s->pre, s->bytes, s->pre);
+	if (rk__site_class(s->nr) == RK__CLASS_FD0)
+		slot_check(slot, s->nr);
+	else
+		put_near(slot, RK__SLOT_CHECK, 0xeb, RK__SLOT_LOOK);
+	memcpy(slot + RK__SLOT_POST, s->bytes + s->pre + RK__SYSCALL, s->post);
+	slot[end] = 0xe9;
+	put_distance(slot, end + RK__SITE_JUMP, (const void *)next);
+	memcpy(slot + RK__SLOT_SITE, &next, sizeof(next));
 }
 
 static bool object_is(const struct rk__sites_object *o,
@@ -132,6 +174,14 @@ static int slots_make(const struct rk__sites_object *o,
 	return protect(from, to, PROT_READ | PROT_EXEC);
 }
 
+static void site_write(const struct rk__site *s, uint64_t bias, uint32_t slot)
+{
+	uint8_t *p = (void *)(s->at + bias);
+
+	p[0] = 0xe9;
+	put_distance(p, RK__SITE_JUMP, (const void *)slot_entry(slot, s));
+}
+
 static int object_patch(struct work *w, const struct rk__sites_object *o,
 			uint64_t bias)
 {
@@ -158,8 +208,7 @@ static int object_patch(struct work *w, const struct rk__sites_object *o,
 		return error;
 	slots_used = slot + o->n;
 	for (uint32_t i = 0; i < o->n; i++)
-		jump((void *)(s[i].at + bias), 0xe9, s[i].at + bias,
-		     slot_entry(slot + i, &s[i]));
+		site_write(&s[i], bias, slot + i);
 	error = protect(from, to, PROT_READ | PROT_EXEC);
 	w->ret->sites += o->n;
 	w->ret->left += o->left;
