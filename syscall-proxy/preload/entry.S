@@ -130,7 +130,7 @@ rk__entry:
 	.cfi_offset %rbx, -56
 	mov	%eax, %edi
 	mov	%rsp, %rsi
-	lea	16 + RK__RED_ZONE(%rbp), %rdx
+	lea	16 + RK__BELOW(%rbp), %rdx
 	mov	8(%rbp), %rcx
 	add	$RK__SLOT_NEXT - RK__SLOT_BACK, %rcx
 	and	$-16, %rsp
@@ -323,7 +323,8 @@ rk__clone_continue:
 /* --- the area ------------------------------------------------------------------------ */
 
 /*
- * CFA: rsp, and the red zone more from CALL to NEXT and from GO to DONE. The
+ * CFA: rsp, and BELOW more from CALL to NEXT and from GO to DONE, there with
+ * what seems to be a return address, which is popped by nobody. The
  * caller's address is what stands in the slot, as if the site had called it.
  */
 	.section .rk_area, "ax", @progbits
@@ -335,16 +336,17 @@ rk__clone_continue:
 rk__area:
 	.cfi_startproc simple
 	/*
-	 * DW_CFA_def_cfa_expression: rsp + F * 128, where i = ip & 255,
-	 * F = (i >= CALL & i < NEXT) | (i >= GO & i < DONE): breg7, breg16,
-	 * const1u, and; dup, const1u, ge, over, const1u, lt, and; over,
-	 * const1u, ge, pick 2, const1u, lt, and; or, swap, drop; lit7, shl, plus.
+	 * DW_CFA_def_cfa_expression: rsp + (A | B) * BELOW + B * 8, where
+	 * i = ip & 255, A = i >= CALL & i < NEXT, B = i >= GO & i < DONE: breg7,
+	 * breg16, const1u, and; dup, const1u, ge, over, const1u, lt, and; over,
+	 * const1u, ge, pick 2, const1u, lt, and; dup, lit3, shl, rot, or,
+	 * const1u, mul, plus, swap, drop, plus.
 	 */
-	.cfi_escape 0x0f, 32
+	.cfi_escape 0x0f, 38
 	.cfi_escape 0x77, 0x00, 0x80, 0x00, 0x08, 0xff, 0x1a
 	.cfi_escape 0x12, 0x08, RK__SLOT_CALL, 0x2a, 0x14, 0x08, RK__SLOT_NEXT, 0x2d, 0x1a
 	.cfi_escape 0x14, 0x08, RK__SLOT_GO, 0x2a, 0x15, 0x02, 0x08, RK__SLOT_DONE, 0x2d, 0x1a
-	.cfi_escape 0x21, 0x16, 0x13, 0x37, 0x24, 0x22
+	.cfi_escape 0x12, 0x33, 0x24, 0x17, 0x21, 0x08, RK__BELOW, 0x1e, 0x22, 0x16, 0x13, 0x22
 	/* DW_CFA_val_expression of the address: *((ip & -256) + SITE): breg16,
 	 * const2s, and, plus_uconst, deref. */
 	.cfi_escape 0x16, 16, 10

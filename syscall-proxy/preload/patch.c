@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include "preload/patch.h"
 #include "preload/preload.h"
+#include "preload/stub.h"
 
 static uint32_t slots_used;
 static bool started;
@@ -75,14 +76,22 @@ static void slot_check(uint8_t *slot, int32_t nr)
 	put_distance(slot, at + 17, rk__ours);
 	put(slot, at + 17, "\x41\x80\x3c\x0b\x00", 5);
 	put_near(slot, at + 22, 0x75, RK__SLOT_LOOK);
+	at = RK__SLOT_KERNEL;
 	if (rk__stub == (uintptr_t)rk__stub_code) {
 		put(slot, RK__SLOT_KERNEL, "\x0f\x05", 2);
 		put_near(slot, RK__SLOT_KERNEL + 2, 0xeb, RK__SLOT_DONE);
 	} else {
-		put(slot, RK__SLOT_KERNEL, "\x48\x8d\x64\x24\x80", 5);
-		put(slot, RK__SLOT_GO, "\xff\x15", 2);
-		put_distance(slot, RK__SLOT_UNDO, &rk__stub);
-		put(slot, RK__SLOT_UNDO, "\x48\x8d\xa4\x24\x80\0\0\0", 8);
+		uint64_t stub =
+			RK__STUB_CALL((uint64_t)(slot - rk__area) / RK__SLOT);
+
+		put(slot, at, "\x4c\x8d\x1d", 3);
+		put_distance(slot, at + 7, slot + RK__SLOT_BACK);
+		put(slot, at + 7, "\x4c\x89\x9c\x24\x70\xff\xff\xff", 8);
+		put(slot, at + 15, "\x48\x8d\xa4\x24\x70\xff\xff\xff", 8);
+		put(slot, RK__SLOT_GO, "\xff\x25", 2);
+		put_distance(slot, RK__SLOT_UNDO, slot + RK__SLOT_STUB);
+		put(slot, RK__SLOT_UNDO, "\x48\x8d\xa4\x24\x90\0\0\0", 8);
+		memcpy(slot + RK__SLOT_STUB, &stub, sizeof(stub));
 	}
 	put(slot, RK__SLOT_DONE, "\x48\x83\xf8", 3);
 	slot[RK__SLOT_DONE + 3] = (uint8_t)-EBADF;
@@ -98,9 +107,9 @@ static void slot_write(uint32_t n, const struct rk__site *s, uint64_t at)
 	uint32_t end = RK__SLOT_POST + s->post;
 	uint64_t next = at + site_size(s);
 
-	put(slot, RK__SLOT_LOOK, "\x48\x8d\x64\x24\x80\xe8", 6);
+	put(slot, RK__SLOT_LOOK, "\x48\x8d\xa4\x24\x78\xff\xff\xff\xe8", 9);
 	put_distance(slot, RK__SLOT_BACK, (const void *)rk__entry);
-	put(slot, RK__SLOT_BACK, "\x48\x8d\xa4\x24\x80\0\0\0", 8);
+	put(slot, RK__SLOT_BACK, "\x48\x8d\xa4\x24\x88\0\0\0", 8);
 	put_near(slot, RK__SLOT_NEXT, 0xeb, RK__SLOT_POST);
 	memcpy(slot + RK__SLOT_CHECK - s->pre, s->bytes, s->pre);
 	if (rk__site_class(s->nr) == RK__CLASS_FD0)

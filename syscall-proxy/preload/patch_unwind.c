@@ -19,6 +19,8 @@
 #include "preload/stub.h"
 
 /* As .eh_frame_hdr and .eh_frame have it; the page's address is a constant. */
+_Static_assert(RK__STUB_CALL(RK__SLOTS) <= RK__STUB_AT + RK__STUB_SIZE, "stub.h");
+
 struct frames {
 	uint8_t version, frame_enc, count_enc, table_enc;
 	uint32_t frame_low, frame_high;
@@ -67,7 +69,7 @@ static void frames_fill(struct frames *f)
 		     offsetof(struct frames, cie);
 	f->fde.start_low = (uint32_t)RK__STUB_AT;
 	f->fde.start_high = (uint32_t)(RK__STUB_AT >> 32);
-	f->fde.n_low = FRAMES_AT;
+	f->fde.n_low = RK__STUB_SIZE;
 }
 
 /* --- the loader's own --------------------------------------------------------------- */
@@ -192,6 +194,19 @@ _dl_find_object(void *pc, struct dl_find_object *ret)
 	return real_find ? real_find(pc, ret) : -1;
 }
 
+/* syscall; jmp *0(%rip), and where to: each jump has one place to go. */
+static void calls_fill(void)
+{
+	for (uint32_t i = 0; i < RK__SLOTS; i++) {
+		uint8_t *p = (uint8_t *)RK__STUB_CALL(i);
+		uint64_t to = (uintptr_t)rk__area + i * RK__SLOT +
+			      RK__SLOT_UNDO;
+
+		memcpy(p, "\x0f\x05\xff\x25\0\0\0\0", 8);
+		memcpy(p + 8, &to, sizeof(to));
+	}
+}
+
 int rk__stub_map(void)
 {
 	char *p = (char *)RK__STUB_AT;
@@ -208,6 +223,7 @@ int rk__stub_map(void)
 	}
 	memcpy(p, rk__stub_code, (size_t)(rk__stub_code_end - rk__stub_code));
 	frames_fill((struct frames *)(p + FRAMES_AT));
+	calls_fill();
 	error = (int)rk__raw(SYS_mprotect, p, RK__STUB_SIZE,
 			     PROT_READ | PROT_EXEC);
 	if (error)

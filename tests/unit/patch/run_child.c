@@ -131,7 +131,7 @@ void children(void)
 /* --- who looks at the stack
  * -------------------------------------------------------------- */
 
-static _Atomic int cleaned;
+static _Atomic int cleaned, entered;
 
 static void clean(int *p)
 {
@@ -143,6 +143,7 @@ static void *wait_for_ever(void *arg)
 	__attribute__((cleanup(clean), unused)) int one = 1;
 	char c;
 
+	entered = 1;
 	while (read(*(int *)arg, &c, 1) != 0)
 		;
 	return NULL;
@@ -155,17 +156,19 @@ static void cancelled(bool stub)
 
 	patch_all(stub);
 	check(pipe(p) == 0);
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 200; i++) {
 		pthread_t t;
 
-		cleaned = 0;
+		cleaned = entered = 0;
 		check(pthread_create(&t, NULL, wait_for_ever, p) == 0);
+		while (!entered)
+			sched_yield();
 		/* At any place of the call. */
-		usleep((unsigned)(i % 5) * 300);
+		usleep((unsigned)(i % 5) * 100);
 		pthread_cancel(t);
 		pthread_join(t, &r);
 		check(r == PTHREAD_CANCELED);
-		check(cleaned == 1 || i % 5 == 0);
+		check(cleaned == 1);
 	}
 }
 
