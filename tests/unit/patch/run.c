@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <pthread.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -104,8 +105,7 @@ void others_are_killed(void)
 	check(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p) == 0);
 }
 
-/* --- what is changed
- * --------------------------------------------------------------- */
+/* --- what is changed --------------------------------------------------------- */
 
 struct text {
 	const uint8_t *mapped, *file;
@@ -220,8 +220,60 @@ static void refuses_what_is_no_table(void)
 	check(!probe_check(p, size));
 }
 
-/* --- what is a site
- * ----------------------------------------------------------------- */
+/* Nothing may become executable any more. */
+static void executable_is_refused(void)
+{
+	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog p = {sizeof(f) / sizeof(*f), f};
+
+	check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	check(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p) == 0);
+}
+
+static void *thread_waits(void *arg)
+{
+	char c;
+
+	return read(*(int *)arg, &c, 1) == 0 ? arg : NULL;
+}
+
+static void leaves_all_if_refused(void)
+{
+	struct rk__sites_report report;
+	struct rk__patched done;
+	pthread_t thread;
+	struct text t;
+	size_t size;
+	void *table;
+	int p[2], error;
+
+	check(dl_iterate_phdr(text_read, &t));
+	table = table_of(NULL, 0, &size, &report);
+	check(pipe(p) == 0);
+	check(pthread_create(&thread, NULL, thread_waits, p) == 0);
+	check(probe_patch(table, size, false, &done) == -EBUSY);
+	close(p[1]);
+	pthread_join(thread, NULL);
+	executable_is_refused();
+	/* A thread that has been joined may still be on its way out. */
+	do
+		error = probe_patch(table, size, false, &done);
+	while (error == -EBUSY);
+	check(error == -EACCES);
+	check(memcmp(t.mapped, t.file, t.size) == 0);
+	check(probe_calls[SYS_openat] == 0);
+}
+
+/* --- what is a site ---------------------------------------------------------- */
 
 static bool is_jump(void *handle, const char *name)
 {
@@ -312,6 +364,7 @@ static const struct {
 	TEST(changes_nothing_but_the_sites),
 	TEST(leaves_an_object_that_differs),
 	TEST(refuses_what_is_no_table),
+	TEST(leaves_all_if_refused),
 	TEST(knows_what_is_safe),
 	TEST(libc_works_and_nothing_else_calls),
 	TEST(children),

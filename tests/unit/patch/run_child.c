@@ -20,8 +20,7 @@
 #include <unistd.h>
 #include "run.h"
 
-/* --- children
- * -------------------------------------------------------------------------- */
+/* --- children ---------------------------------------------------------------- */
 
 static int child_run(void *arg)
 {
@@ -128,8 +127,7 @@ void children(void)
 	check(status == 6 << 8);
 }
 
-/* --- who looks at the stack
- * -------------------------------------------------------------- */
+/* --- who looks at the stack -------------------------------------------------- */
 
 static _Atomic int cleaned, entered;
 
