@@ -123,7 +123,7 @@ static bool special(struct call *c, int64_t *ret)
 		execute(c, (int)a[0], a[1], (uint32_t)a[4], ret);
 		return true;
 	case SYS_exit_group:
-		if (c->task->cwd.inside || c->task->apart >= 0)
+		if (c->n->inside)
 			task_bind_children(c->n, c->task);
 		c->go_on = true;
 		return true;
@@ -174,6 +174,9 @@ static void cwd_changed(struct rk__task *t)
 
 	pthread_mutex_lock(&c->task->lock);
 	c->task->cwd = t->cwd;
+	c->task->lost = false;
+	if (t->cwd.inside)
+		c->n->inside = true;
 	if (t->cwd.inside && c->task->apart >= 0) {
 		close(c->task->apart);
 		c->task->apart = -1;
@@ -244,7 +247,8 @@ void call_serve(struct call *c, int64_t *ret)
 		else if (!c->go_on)
 			signal_caller(c, *ret);
 	}
-	if (c->go_on && (c->task->apart >= 0 || c->task->cwd.inside))
+	if (c->go_on && (c->task->apart >= 0 || c->task->cwd.inside ||
+			 c->task->lost))
 		native_apart(c, ret);
 	ids_leave(c);
 }

@@ -266,16 +266,36 @@ static bool starts_here(struct call *c)
 	return here;
 }
 
+/* It says where it is by going to an absolute path of the host. */
+static bool is_found(struct call *c, int64_t *ret)
+{
+	char path[RK_PATH_LEN_MAX];
+
+	if (c->nr != SYS_chdir ||
+	    memory_string(&c->base, c->arg[0], path, sizeof path) <= 0 ||
+	    *path != '/')
+		return false;
+	*ret = native_call(&c->base, SYS_chdir, (const uint64_t[6]){
+		(uintptr_t)path });
+	c->task->lost = *ret < 0;
+	return true;
+}
+
 void native_apart(struct call *c, int64_t *ret)
 {
 	char path[RK_PATH_LEN_MAX];
 
 	c->go_on = false;
-	if (c->task->cwd.inside) {
+	if (c->task->lost && is_found(c, ret))
+		return;
+	if (c->task->cwd.inside || c->task->lost) {
 		/* Nothing may be done in the wrong place, whatever went wrong. */
-		c->refused = starts_here(c);
+		c->refused = starts_here(c) ||
+			     (c->task->lost && c->nr == SYS_getcwd);
 		c->go_on = !c->refused;
-		*ret = -ENOSYS;
+		*ret = -EIO;
+	} else if (c->task->apart < 0) {
+		c->go_on = true;
 	} else if (c->nr == SYS_getcwd) {
 		*ret = getcwd_apart(c);
 	} else if (c->nr == SYS_chdir &&

@@ -49,6 +49,7 @@ struct task {
 	int32_t cwd_fd;
 	/* its directory on the host, where the kernel has another; -1 */
 	int apart;
+	bool lost;			/* nobody knows where it is */
 	struct ids ids;
 	bool foreign;			/* not our own ids */
 	bool refused;			/* and we may not take them on */
@@ -102,6 +103,8 @@ struct rk__notifier {
 	unsigned n_workers;
 	atomic_int idle;		/* workers that wait for a call */
 	atomic_bool stop;
+	atomic_int root;		/* the first process that was seen */
+	atomic_bool inside;		/* some process was in a server */
 	struct task *task[TASK_BUCKETS];
 	struct {
 		pid_t tid, pid;
@@ -138,6 +141,7 @@ int task_cwd_ticket(struct rk__notifier *n, struct task *t,
 struct status {
 	pid_t tgid, ppid;
 	unsigned threads;
+	bool filtered;
 	struct ids ids;
 	uint32_t umask;
 	uint64_t pending, shared_pending, blocked;

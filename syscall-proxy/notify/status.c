@@ -82,6 +82,7 @@ int status_read(pid_t pid, struct status *ret)
 		.shared_pending = strtoull(field(text, "ShdPnd"), NULL, 16),
 		.blocked = strtoull(field(text, "SigBlk"), NULL, 16),
 	};
+	ret->filtered = number(field(text, "Seccomp"), 0) == 2;
 	ret->ids.n_groups = read_groups(field(text, "Groups"), ret->ids.group);
 	return ret->tgid > 0 ? 0 : -ESRCH;
 }

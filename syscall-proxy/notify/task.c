@@ -170,7 +170,59 @@ static struct task *known_task(struct rk__notifier *n, pid_t pid)
 	return t;
 }
 
-/* Where it told the broker that it is, or else where its parent is. */
+/* Into the task's own client, if it has one. */
+static void move_cwd(struct rk__notifier *n, struct task *t)
+{
+	struct rk_client *client = t->client[t->cwd.server], *own;
+	int32_t fd;
+
+	if (t->cwd_fd < 0 || !client ||
+	    rk__registry_client(n->how.registry, t->cwd.server, &own) < 0)
+		return;
+	fd = rk__pass(own, t->cwd_fd, client);
+	if (fd >= 0) {
+		(void)rk_fchdir(client, fd);
+		rk_close(client, fd);
+	}
+	rk_close(own, t->cwd_fd);
+	t->cwd_fd = -1;
+}
+
+/* It told the broker of a directory, before it became another program. */
+static void change_cwd(struct rk__notifier *n, struct task *t)
+{
+	uint32_t server, changes = rk__cwds_changes(n->how.cwds);
+	struct rk_ticket ticket;
+	struct rk_client *own;
+	int e;
+
+	if (t->cwds_seen == changes)
+		return;
+	pthread_mutex_lock(&t->lock);
+	t->cwds_seen = changes;
+	e = rk__cwds_get(n->how.cwds, t->pid, &server, &ticket);
+	if (e == 0 || e == -ENODATA) {
+		if (t->cwd_fd >= 0 &&
+		    rk__registry_client(n->how.registry, t->cwd.server,
+					&own) == 0)
+			rk_close(own, t->cwd_fd);
+		t->cwd_fd = -1;
+		t->cwd.inside = false;
+	}
+	if (e == 0) {
+		cwd_from_ticket(n, t, server, &ticket);
+		move_cwd(n, t);
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+static struct task *first_sight(struct rk__notifier *n, pid_t pid);
+
+/*
+ * Where it told the broker that it is, or else where its parent is, which may
+ * not have been seen either. An orphan whose parents were killed before that is
+ * lost: nobody knows where it is.
+ */
 static void inherit_cwd(struct rk__notifier *n, struct task *t, pid_t parent)
 {
 	struct rk_ticket ticket;
@@ -180,18 +232,25 @@ static void inherit_cwd(struct rk__notifier *n, struct task *t, pid_t parent)
 
 	t->cwds_seen = rk__cwds_changes(n->how.cwds);
 	if (e == -ENOENT) {
-		p = known_task(n, parent);
+		p = first_sight(n, parent);
+		t->lost = !p && n->root &&
+			  (n->inside || rk__cwds_changes(n->how.cwds));
 		if (p) {
+			change_cwd(n, p);
 			e = task_cwd_ticket(n, p, &server, &ticket);
+			t->lost = p->lost;
 			if (p->apart >= 0)
 				t->apart = fcntl(p->apart, F_DUPFD_CLOEXEC, 0);
 			task_put(n, p);
-		} else {
-			e = rk__cwds_get(n->how.cwds, parent, &server, &ticket);
 		}
 	}
 	if (e == 0)
 		cwd_from_ticket(n, t, server, &ticket);
+	/* It is in a server, and cannot be told where. */
+	if (e < 0 && e != -ENOENT && e != -ENODATA)
+		t->lost = true;
+	if (!n->root)
+		n->root = t->pid;
 }
 
 /* --- a new one ---------------------------------------------------------------- */
@@ -312,17 +371,29 @@ int task_get(struct call *c, struct task **ret)
 	return 0;
 }
 
-/* A child that was not seen yet. */
+/* A process of the program, with a reference; NULL: there is none. What is above
+ * the program is none. */
+static struct task *first_sight(struct rk__notifier *n, pid_t pid)
+{
+	struct task *t = known_task(n, pid);
+	struct status s;
+
+	if (t || pid <= 1 || pid == getppid() || pid == getpid())
+		return t;
+	if (status_read(pid, &s) < 0 || s.tgid != pid || !s.filtered ||
+	    make(n, pid, &s, &t) < 0)
+		return NULL;
+	return enter(n, t);
+}
+
 static void bind_child(struct rk__notifier *n, pid_t pid)
 {
-	struct status s;
-	struct task *t = known_task(n, pid);
+	struct task *t = first_sight(n, pid);
 
-	if (!t && status_read(pid, &s) == 0 && s.tgid == pid &&
-	    make(n, pid, &s, &t) == 0)
-		t = enter(n, t);
-	if (t)
-		task_put(n, t);
+	if (!t)
+		return;
+	task_bind_children(n, t);
+	task_put(n, t);
 }
 
 static void bind_children_of(struct rk__notifier *n, const char *path)
@@ -376,24 +447,6 @@ static void tell_limits(const struct task *t, struct rk_client *client)
 				which[i] == RLIMIT_FSIZE ? limit.rlim_cur :
 				RLIM_INFINITY);
 	}
-}
-
-/* Into the task's own client, if it has one. */
-static void move_cwd(struct rk__notifier *n, struct task *t)
-{
-	struct rk_client *client = t->client[t->cwd.server], *own;
-	int32_t fd;
-
-	if (t->cwd_fd < 0 || !client ||
-	    rk__registry_client(n->how.registry, t->cwd.server, &own) < 0)
-		return;
-	fd = rk__pass(own, t->cwd_fd, client);
-	if (fd >= 0) {
-		(void)rk_fchdir(client, fd);
-		rk_close(client, fd);
-	}
-	rk_close(own, t->cwd_fd);
-	t->cwd_fd = -1;
 }
 
 /* With the task's ids. */
@@ -459,34 +512,6 @@ static int change_ids(struct call *c, struct task *t)
 	return 0;
 }
 
-/* It told the broker of a directory, before it became another program. */
-static void change_cwd(struct call *c, struct task *t)
-{
-	uint32_t server, changes = rk__cwds_changes(c->n->how.cwds);
-	struct rk_ticket ticket;
-	struct rk_client *own;
-	int e;
-
-	if (t->cwds_seen == changes)
-		return;
-	pthread_mutex_lock(&t->lock);
-	t->cwds_seen = changes;
-	e = rk__cwds_get(c->n->how.cwds, t->pid, &server, &ticket);
-	if (e == 0 || e == -ENODATA) {
-		if (t->cwd_fd >= 0 &&
-		    rk__registry_client(c->n->how.registry, t->cwd.server,
-					&own) == 0)
-			rk_close(own, t->cwd_fd);
-		t->cwd_fd = -1;
-		t->cwd.inside = false;
-	}
-	if (e == 0) {
-		cwd_from_ticket(c->n, t, server, &ticket);
-		move_cwd(c->n, t);
-	}
-	pthread_mutex_unlock(&t->lock);
-}
-
 int task_refresh(struct call *c)
 {
 	struct task *t = c->task;
@@ -498,6 +523,6 @@ int task_refresh(struct call *c)
 		for (uint32_t i = 0; i < c->n->how.config->n_servers; i++)
 			if (t->client[i])
 				tell_limits(t, t->client[i]);
-	change_cwd(c, t);
+	change_cwd(c->n, t);
 	return e;
 }
