@@ -30,7 +30,9 @@ static enum kind kind_of(long nr)
 		return MAPS;
 	case SYS_io_uring_setup:
 		return REFUSE;
-	/* the first word is what is copied */
+	/* the first word is what ends, or is copied */
+	case SYS_close:
+	case SYS_fcntl:
 	case SYS_dup:
 	case SYS_dup2:
 	case SYS_dup3:
@@ -39,6 +41,7 @@ static enum kind kind_of(long nr)
 	 * been seen; ids and limits that the servers go by */
 	case SYS_execve:
 	case SYS_execveat:
+	case SYS_close_range:
 	case SYS_exit_group:
 	case SYS_setuid:
 	case SYS_setgid:

@@ -11,7 +11,7 @@
 #include <sys/uio.h>
 #include "notify/notify_int.h"
 
-enum { PAGE = 4096, LOWEST = 65536 };
+enum { PAGE = 4096, SHORT = 256, LOWEST = 65536 };
 static const uint64_t user_end = (uint64_t)1 << 47;
 
 struct block {
@@ -51,6 +51,8 @@ int memory_string(struct rk__task *t, uint64_t at, char *ret, size_t size)
 		const char *end;
 		ssize_t got;
 
+		if (!len && n > SHORT)
+			n = SHORT;
 		if (n > size - len)
 			n = size - len;
 		got = fetch(c, ret + len, at + len, n);

@@ -453,8 +453,9 @@ static void tell_limits(const struct task *t, struct rk_client *client)
 static int attach(struct rk__notifier *n, struct task *t, uint32_t server)
 {
 	struct rk_client *client;
-	int e = rk_attach(n->how.config->server[server], RK_ATTACH_POOL,
-			  &client);
+	int e = rk_attach_for(n->how.config->server[server],
+			      RK_ATTACH_POOL | RK_ATTACH_PAGES,
+			      (uint32_t)t->pid, &client);
 
 	if (e < 0)
 		return e;
