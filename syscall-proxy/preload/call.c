@@ -191,6 +191,8 @@ int64_t rk__preload_call(long nr, const uint64_t arg[6], uint64_t sp,
 
 	if (!rk__active)
 		return RK__RAW(nr, arg);
+	if (!sp)
+		count(&rk__counts->by_symbol);
 	before = errno;
 	t.cwd = rk__view()->cwd;
 	t.cwd_by_fd = rk__view()->borrowed;

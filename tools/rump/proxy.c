@@ -196,7 +196,7 @@ int proxy_config(const struct run *r, const char *socket,
 	ret->over_mount = r->config.fuse;
 	ret->net = p->net;
 	ret->report = p->report;
-	ret->patch = p->kind == PROXY_PRELOAD;
+	ret->patch = p->kind == PROXY_PRELOAD && !p->symbols;
 	if (r->config.n_mounts)
 		snprintf(ret->server[ret->n_servers++], sizeof *ret->server,
 			 "%s", socket);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,6 +21,7 @@
 #include "supervisor/namespace.h"
 
 #define LIBRARY "librump-preload.so"
+#define SYMBOLS "librump-interpose.so"
 
 static const char *const words[] = {
 	[PROXY_AUTO] = "auto", [PROXY_PRELOAD] = "preload",
@@ -329,6 +331,43 @@ static int check_program(struct proxy *p, const char *name, const char *why)
 	return 0;
 }
 
+/* Libc's code is a file that is mapped, and so is this. */
+static int patch_something(char *error)
+{
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	volatile char *p = mmap(NULL, 1, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd,
+				0);
+	int e = p == MAP_FAILED ? -errno : 0;
+
+	if (!e && mprotect((void *)(uintptr_t)p, 1, PROT_READ | PROT_WRITE))
+		e = -errno;
+	if (!e) {
+		*p = *p;
+		if (mprotect((void *)(uintptr_t)p, 1, PROT_READ | PROT_EXEC))
+			e = -errno;
+	}
+	if (e)
+		snprintf(error, RK_SERVER_ERROR_LEN, "code cannot be changed "
+			 "here: %s", strerror(-e));
+	return e;
+}
+
+/* Libc's symbols instead of its calls: one more library, and no net, whose page
+ * could not be made either. */
+static void take_symbols(struct proxy *p, const char *why)
+{
+	char first[sizeof p->library];
+
+	memcpy(first, p->library, sizeof first);
+	p->symbols = true;
+	p->net = false;
+	snprintf(p->library, sizeof p->library, "%s:%.*s/%s", first,
+		 (int)(strrchr(first, '/') - first), first, SYMBOLS);
+	fprintf(stderr, "rump: proxy: preload by libc's symbols, so static "
+		"programs and calls that libc makes by itself are not seen: "
+		"%s\n", why);
+}
+
 static int take_preload(struct run *r, const char *name)
 {
 	char error[RK_SERVER_ERROR_LEN] = "", why[sizeof error] = "";
@@ -337,6 +376,10 @@ static int take_preload(struct run *r, const char *name)
 	if (find_library(p->library, sizeof p->library, error) < 0)
 		return complain("--proxy=preload: %s", error);
 	p->kind = PROXY_PRELOAD;
+	if (in_child(patch_something, why) < 0) {
+		take_symbols(p, why);
+		return check_program(p, name, why);
+	}
 	p->net = !p->no_net && proxy_try_notify(why) == 0;
 	if (!p->net && !p->no_net)
 		fprintf(stderr, "rump: proxy: preload without a net, so static "
@@ -361,11 +404,15 @@ static int take_notify(struct run *r, const char *name)
 static int take_best(struct run *r, const char *name, const char *why)
 {
 	char error[RK_SERVER_ERROR_LEN] = "", no_net[sizeof error] = "";
+	char cannot[sizeof error] = "";
 	struct proxy *p = &r->proxy;
+	bool can_patch;
 	int e;
 
 	p->net = !p->no_net && proxy_try_notify(no_net) == 0;
-	if (find_library(p->library, sizeof p->library, error) == 0)
+	can_patch = in_child(patch_something, cannot) == 0;
+	if ((can_patch || !p->net) &&
+	    find_library(p->library, sizeof p->library, error) == 0)
 		p->kind = PROXY_PRELOAD;
 	else if (p->net)
 		p->kind = PROXY_NOTIFY;
@@ -373,6 +420,8 @@ static int take_best(struct run *r, const char *name, const char *why)
 		return complain("there is no way to the files: no mount (%.90s),"
 				" preload: %.60s, notify: %.60s", why, error,
 				no_net);
+	if (p->kind == PROXY_PRELOAD && !can_patch)
+		take_symbols(p, cannot);
 	e = check_program(p, name, no_net);
 	if (!e)
 		fprintf(stderr, "rump: proxy: %s%s, because there is no mount "

@@ -36,7 +36,8 @@ struct proxy {
 	bool no_net;			/* as asked: nothing under the library */
 	bool report;
 	bool net;			/* the filter and the notifier */
-	char library[4096];		/* of preload */
+	bool symbols;			/* preload where nothing can be patched */
+	char library[4096];		/* of preload; LD_PRELOAD */
 
 	/* the broker */
 	pid_t broker;
