@@ -75,7 +75,8 @@ struct rk__proxy_answer {
 	struct rk_ticket ticket;	/* HELLO: of the working directory, or zero */
 };
 
-/* Answer to HELLO. With it: a memfd with the table of patch sites (preload/
+/* Answer to HELLO. With it: a directory that leads nowhere, where the kernel has
+ * a process whose working directory is in a server; a memfd with the table of patch sites (preload/
  * sites.h) unless !config.patch, and one with struct rk__proxy_counts if
  * config.report. */
 struct rk__proxy_welcome {

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include "broker/ask.h"
 
-enum { FDS_MAX = 2 };
+enum { FDS_MAX = 3 };
 
 union control {
 	struct cmsghdr head;
@@ -75,7 +75,8 @@ static int receive_answer(int sock, void *ret, size_t size, int fd[FDS_MAX])
 	};
 	ssize_t n;
 
-	fd[0] = fd[1] = -1;
+	for (int i = 0; i < FDS_MAX; i++)
+		fd[i] = -1;
 	do
 		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
@@ -100,7 +101,8 @@ static int ask(const char *socket, struct rk__proxy_request *q,
 {
 	int e = errno, sock = connect_to(socket), r = sock;
 
-	fd[0] = fd[1] = -1;
+	for (int i = 0; i < FDS_MAX; i++)
+		fd[i] = -1;
 	if (sock >= 0) {
 		r = send_request(sock, q, placeholder);
 		if (r == 0)
@@ -131,7 +133,7 @@ static int ask_short(const char *socket, struct rk__proxy_request *q,
 }
 
 int rk__ask_hello(const char *socket, struct rk__proxy_welcome *ret,
-		  int ret_fd[2])
+		  int ret_fd[3])
 {
 	struct rk__proxy_request q = { .ask = RK__ASK_HELLO };
 	int got[FDS_MAX], r, i = 0;
@@ -140,6 +142,7 @@ int rk__ask_hello(const char *socket, struct rk__proxy_welcome *ret,
 	if (r < 0)
 		return r;
 	/* They come without gaps: which is which, the configuration says. */
+	ret_fd[2] = got[i++];
 	ret_fd[0] = ret->config.patch ? got[i++] : -1;
 	ret_fd[1] = ret->config.report ? got[i++] : -1;
 	for (; i < FDS_MAX; i++)

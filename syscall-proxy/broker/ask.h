@@ -7,9 +7,10 @@
 
 #include "proxy.h"
 
-/* ret_fd: the sites' memfd and the counters', -1 where there is none. */
+/* ret_fd: the sites' memfd and the counters', -1 where there is none, and the
+ * directory that leads nowhere. */
 int rk__ask_hello(const char *socket, struct rk__proxy_welcome *ret,
-		  int ret_fd[2]);
+		  int ret_fd[3]);
 int rk__ask_publish(const char *socket, int placeholder, uint32_t server,
 		    const struct rk_ticket *ticket);
 /* -ENOENT: it is none that the broker knows. */

@@ -20,6 +20,7 @@
 #include "broker/broker.h"
 #include "broker/cwds.h"
 #include "broker/registry.h"
+#include "broker/nowhere.h"
 #include "broker/sites.h"
 #include "notify/notify.h"
 
@@ -40,6 +41,7 @@ struct broker {
 	struct rk__cwds *cwds;
 	struct rk__notifier *notifier;	/* NULL: none */
 	struct rk__proxy_counts *counts, none;
+	int nowhere;			/* a directory */
 	int sites;			/* memfd, -1: nothing is patched */
 	bool over;			/* the lifeline has ended */
 	uint64_t came;			/* peers so far */
@@ -132,7 +134,7 @@ static void hello(struct broker *b, int sock, const struct message *m)
 {
 	static struct rk__proxy_welcome w;
 	struct rk__proxy_answer *a = &w.answer;
-	int fd[2], n = 0, e;
+	int fd[3], n = 0, e;
 
 	memset(a, 0, sizeof *a);
 	w.config = *b->config;
@@ -143,6 +145,7 @@ static void hello(struct broker *b, int sock, const struct message *m)
 				     &a->ticket);
 	if (e < 0)
 		memset(a, 0, sizeof *a);
+	fd[n++] = b->nowhere;
 	if (b->sites >= 0)
 		fd[n++] = b->sites;
 	if (b->config->report)
@@ -316,6 +319,10 @@ static int prepare(struct broker *b, char *error)
 	if (b->config->patch &&
 	    rk__sites_make(NULL, 0, &report, &b->sites) < 0)
 		b->sites = -1;
+	b->nowhere = rk__nowhere_open();
+	if (b->nowhere < 0)
+		return fail(error, b->nowhere,
+			    "make a directory that leads nowhere");
 	/* Nothing may be kept busy by it. */
 	if (chdir("/") < 0 || fcntl(b->how->listen, F_SETFL, O_NONBLOCK) < 0)
 		return fail(error, -errno, "prepare the broker");
@@ -343,6 +350,7 @@ int rk__broker_run(const struct rk__broker_how *how,
 
 	b = (struct broker){
 		.how = how, .config = how->config, .sites = -1,
+		.nowhere = -1,
 	};
 	for (int i = 0; i < PEERS_MAX; i++)
 		b.peer[i].fd = -1;
@@ -355,6 +363,8 @@ int rk__broker_run(const struct rk__broker_how *how,
 	for (int i = 0; i < PEERS_MAX; i++)
 		if (b.peer[i].fd >= 0)
 			close(b.peer[i].fd);
+	if (b.nowhere >= 0)
+		close(b.nowhere);
 	close(how->listen);
 	close(how->lifeline);
 	return e;

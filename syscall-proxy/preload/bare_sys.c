@@ -104,6 +104,7 @@ CALL4(ssize_t, readlinkat, SYS_readlinkat, int, const char *restrict,
       char *restrict, size_t)
 CALL3(ssize_t, getdents64, SYS_getdents64, int, void *, size_t)
 CALL1(int, unlink, SYS_unlink, const char *)
+CALL1(int, fchdir, SYS_fchdir, int)
 CALL3(int, poll, SYS_poll, struct pollfd *, nfds_t, int)
 CALL4(int, epoll_ctl, SYS_epoll_ctl, int, int, int, struct epoll_event *)
 CALL4(int, epoll_wait, SYS_epoll_wait, int, struct epoll_event *, int, int)

@@ -37,9 +37,9 @@ struct exec {
 
 /* --- what outlives ---------------------------------------------------------------- */
 
-static bool cwd_told;
+bool rk__cwd_told;
 
-static int tell_cwd(void)
+int rk__tell_cwd(void)
 {
 	const struct rk__cwd *cwd = &rk__view()->cwd;
 	struct rk_ticket ticket;
@@ -48,8 +48,10 @@ static int tell_cwd(void)
 	int r;
 
 	if (!cwd->inside) {
-		r = cwd_told ? rk__ask_cwd(rk__socket, 0, NULL) : 0;
-		cwd_told = false;
+		r = rk__cwd_told ? rk__ask_cwd(rk__socket, 0, NULL) : 0;
+		/* A child of vfork speaks for itself alone. */
+		if (r == 0 && !rk__view()->borrowed)
+			rk__cwd_told = false;
 		return r;
 	}
 	r = rk__client_get(cwd->server, &c);
@@ -62,7 +64,8 @@ static int tell_cwd(void)
 	if (r == 0)
 		r = rk__ask_cwd(rk__socket, cwd->server, &ticket);
 	(void)rk_close(c, (int32_t)fd);
-	cwd_told = r == 0;
+	if (r == 0 && !rk__view()->borrowed)
+		rk__cwd_told = true;
 	return r;
 }
 
@@ -70,7 +73,7 @@ int rk__prepare_exec(void)
 {
 	int r = rk__fd_publish_all();
 
-	return r < 0 ? r : tell_cwd();
+	return r < 0 ? r : rk__tell_cwd();
 }
 
 /* --- programs in a mount ----------------------------------------------------------- */

@@ -227,6 +227,8 @@ static int give_way(int fd)
 	own_at((int)to);
 	if (fd == generic)
 		generic = (int)to;
+	if (fd == rk__nowhere)
+		rk__nowhere = (int)to;
 	rk__fd_moved(fd, (int)to);
 	return rk__own_close(fd);
 }

@@ -141,9 +141,18 @@ static int host_path(struct rk__task *t, int fd, char *ret, size_t size)
 	return ret[0] == '/' ? (int)r : -ENOTDIR;
 }
 
+/*
+ * The kernel must not have us where a relative path that we do not see would
+ * lead to the host's files. The notifier is told at once, who serves what we do
+ * not see; without it, it is soon enough at exec.
+ */
 static void cwd_changed(struct rk__task *t)
 {
 	rk__view()->cwd = t->cwd;
+	if (t->cwd.inside)
+		(void)RK__R1(SYS_fchdir, rk__nowhere);
+	if (rk__config.net && !t->cwd_by_fd)
+		(void)rk__tell_cwd();
 }
 
 const struct rk__host rk__preload_host = {

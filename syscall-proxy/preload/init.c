@@ -23,6 +23,7 @@ char rk__socket[108];
 struct rk__proxy_counts *rk__counts;
 char rk__libraries[2 * RK__PROXY_PATH];
 bool rk__active;
+int rk__nowhere;
 
 static void say(const char *s)
 {
@@ -142,22 +143,28 @@ static int take_cwd(const struct rk__proxy_answer *a)
 		return (int)fd;
 	r = (int)rk_fchdir(c, (int32_t)fd);
 	(void)rk_close(c, (int32_t)fd);
+	if (r < 0)
+		return r;
 	rk__view()->cwd = (struct rk__cwd){
 		.inside = true, .server = a->server, .fd = RK_AT_FDCWD,
 	};
-	return r;
+	rk__cwd_told = true;
+	return fchdir(rk__nowhere) < 0 ? -errno : 0;
 }
 
 static void start(void)
 {
 	struct rk__proxy_welcome welcome;
-	int fd[2] = { -1, -1 }, r;
+	int fd[3] = { -1, -1, -1 }, r;
 	size_t size;
 
 	r = rk__ask_hello(rk__socket, &welcome, fd);
 	if (r < 0)
 		die("nobody answers at $RUMP_PROXY", r);
 	rk__config = welcome.config;
+	rk__nowhere = fd[2];
+	if (rk__nowhere < 0)
+		die("no directory that leads nowhere", -ENOENT);
 	if (rk__config.net) {
 		r = rk__stub_map();
 		if (r < 0)
@@ -169,8 +176,6 @@ static void start(void)
 	rk__counts = map_fd(fd[1], PROT_READ | PROT_WRITE, &size);
 	if (size < sizeof *rk__counts)
 		rk__counts = NULL;
-	if (rk__counts)
-		atomic_fetch_add(&rk__counts->processes, 1);
 	r = take_cwd(&welcome.answer);
 	if (r < 0)
 		die("its working directory is gone", r);

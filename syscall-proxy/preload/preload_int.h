@@ -16,6 +16,9 @@ extern struct rk__proxy_counts *rk__counts; /* NULL: nobody counts */
 extern char rk__libraries[2 * RK__PROXY_PATH];
 /* Whether anything is proxied; before, and without a broker, nothing is. */
 extern bool rk__active;
+/* Where the kernel has us while our working directory is in a server: what
+ * relative path comes to it leads nowhere. */
+extern int rk__nowhere;
 
 /* --- servers.c ------------------------------------------------------------------------ */
 
@@ -42,6 +45,9 @@ int64_t rk__do_fork(long nr, const uint64_t arg[6], uint64_t sp, uint64_t ip);
 void rk__process_ends(void);
 /* What has to outlive the image goes to the broker. 0 or a negative errno. */
 int rk__prepare_exec(void);
+/* Tells the broker where the process is, if it has to know. */
+int rk__tell_cwd(void);
+extern bool rk__cwd_told;		/* it thinks that we are in a server */
 int64_t rk__do_exec(struct rk__task *t, long nr, const uint64_t arg[6]);
 int64_t rk__do_sendmsg(struct rk__task *t, long nr, const uint64_t arg[6]);
 int64_t rk__do_recvmsg(struct rk__task *t, long nr, const uint64_t arg[6]);
