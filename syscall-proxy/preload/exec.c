@@ -31,6 +31,7 @@ struct exec {
 	char *const *argv, *const *envp;
 	int flags;
 	struct rk__place place;
+	char elsewhere[sizeof ((struct rk__place *)0)->path]; /* on the host */
 	char line[DEPTH][LINE];		/* of scripts */
 	char **argv_made;		/* ours to be freed */
 };
@@ -221,6 +222,36 @@ static int64_t head_of(struct rk_client *c, int32_t fd, char *ret)
 }
 
 /*
+ * A path that may have begun in a mount and led to the host. 1: to a script,
+ * whose interpreter is next, and gets the path as it was; 0: the kernel can do
+ * the rest; or a negative errno.
+ */
+static int leave(struct exec *e, char *line)
+{
+	char *program, *arg;
+	int64_t n = -1;
+	long fd;
+
+	if (!e->place.moved)
+		return 0;
+	strcpy(e->elsewhere, e->place.path);
+	fd = RK__R3(SYS_access, e->elsewhere, 1, 0) < 0 ? -1 :
+	     RK__R3(SYS_open, e->elsewhere, O_RDONLY | O_CLOEXEC, 0);
+	if (fd >= 0) {
+		n = head_of(NULL, (int32_t)fd, line);
+		(void)RK__R1(SYS_close, fd);
+	}
+	if (n >= 0 && parse(line, (size_t)n, &program, &arg)) {
+		n = shift_args(e, program, arg);
+		return n < 0 ? (int)n : 1;
+	}
+	e->path = e->elsewhere;
+	e->dirfd = AT_FDCWD;
+	e->flags = 0;
+	return 0;
+}
+
+/*
  * Follows scripts for as long as they, or what they name, are in a mount. 0: the
  * kernel can do it by its name; a descriptor + 1: of the program, copied; or
  * a negative errno.
@@ -238,8 +269,12 @@ static int find_program(struct exec *e)
 		fd = open_program(e, &c);
 		if (fd < 0)
 			return (int)fd;
-		if (!c)
-			return 0;
+		if (!c) {
+			r = leave(e, e->line[depth]);
+			if (r <= 0)
+				return (int)r;
+			continue;
+		}
 		r = may_run(c, e, (int32_t)fd);
 		n = r < 0 ? r : head_of(c, (int32_t)fd, e->line[depth]);
 		if (n >= 0 && parse(e->line[depth], (size_t)n, &program,
