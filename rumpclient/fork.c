@@ -93,6 +93,19 @@ static void attach_child(struct rk_client *c, uintptr_t frame)
 	rk__links_leave(old, frame);
 }
 
+/*
+ * The copy of the parent's state is there for good: a request of ours that changes
+ * something was committed. Before that, a successor would copy it again, from the
+ * parent as it is then. What is changed is the umask, and back.
+ */
+static void have_it_kept(struct rk_client *c)
+{
+	int64_t mask = c->error || c->door ? -1 : rk_umask(c, 0);
+
+	if (mask >= 0)
+		(void)rk_umask(c, (uint32_t)mask);
+}
+
 void rk__fork_child(void)
 {
 	struct rk_client **at = &rk__clients, *c;
@@ -102,6 +115,7 @@ void rk__fork_child(void)
 	while ((c = *at)) {
 		if (fork_state.keep || c->door) {
 			attach_child(c, (uintptr_t)&here);
+			have_it_kept(c);
 			at = &c->next;
 			continue;
 		}
