@@ -16,6 +16,7 @@
 #include "environment.h"
 #include "preload_int.h"
 #include "refs.h"
+#include "route/calls.h"
 
 enum {
 	DEPTH = 5,			/* scripts that name scripts, as the kernel */
@@ -32,6 +33,7 @@ struct exec {
 	int flags;
 	struct rk__place place;
 	char elsewhere[sizeof ((struct rk__place *)0)->path]; /* on the host */
+	char by_fd[32];
 	char line[DEPTH][LINE];		/* of scripts */
 	char **argv_made;		/* ours to be freed */
 };
@@ -92,7 +94,8 @@ static int64_t open_program(struct exec *e, struct rk_client **ret_client)
 		return -ENOENT;
 	r = rk__place(e->task, e->dirfd, e->path, follow, p);
 	while (r == 0 && p->inside) {
-		r = rk_openat(p->client, p->dirfd, p->path[0] ? p->path : ".",
+		r = p->itself ? rk__reopen(p, O_RDONLY) :
+		    rk_openat(p->client, p->dirfd, p->path,
 			      O_RDONLY | O_CLOEXEC |
 			      (follow ? 0 : O_NOFOLLOW), 0);
 		if (r == -EXDEV) {
@@ -147,9 +150,9 @@ static int may_run(struct rk_client *c, const struct exec *e, int32_t fd)
 		return (int)r;
 	if ((st.mode & 0170000) != 0100000 || !(st.mode & 0111))
 		return -EACCES;
-	return (int)rk_faccessat(c, e->place.dirfd,
-				 e->place.path[0] ? e->place.path : ".", 1,
-				 0x200 /* AT_EACCESS */);
+	return (int)rk_faccessat(c, e->place.dirfd, e->place.path, X_OK,
+				 AT_EACCESS |
+				 (e->place.itself ? AT_EMPTY_PATH : 0));
 }
 
 /* --- scripts ------------------------------------------------------------------------ */
@@ -203,6 +206,11 @@ static int shift_args(struct exec *e, char *program, char *arg)
 	v[k++] = program;
 	if (arg)
 		v[k++] = arg;
+	if (!e->path[0]) {
+		strcpy(e->by_fd, "/dev/fd/");
+		rk__decimal(e->by_fd + strlen(e->by_fd), e->dirfd);
+		e->path = e->by_fd;
+	}
 	v[k++] = (char *)(uintptr_t)e->path;
 	for (size_t i = 1; i < n; i++)
 		v[k++] = e->argv[i];

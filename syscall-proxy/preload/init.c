@@ -15,6 +15,7 @@
 #include "bare.h"
 #include "broker/ask.h"
 #include "preload_int.h"
+#include "refs.h"
 
 enum { CANNOT = 125 };			/* the exit status */
 
@@ -30,24 +31,11 @@ static void say(const char *s)
 	(void)RK__R3(SYS_write, 2, s, strlen(s));
 }
 
-static void number(char *ret, int n)
-{
-	char digits[12];
-	int i = 0;
-
-	do
-		digits[i++] = (char)('0' + n % 10);
-	while (n /= 10);
-	while (i)
-		*ret++ = digits[--i];
-	*ret = '\0';
-}
-
 static void die(const char *what, int error)
 {
 	char digits[12];
 
-	number(digits, -error);
+	rk__decimal(digits, (unsigned)-error);
 	say("rump: this program cannot be proxied: ");
 	say(what);
 	say(" (errno ");

@@ -226,8 +226,12 @@ int64_t rk__do_mremap(const uint64_t arg[6])
 		    range_at(arg[0], arg[0] + round_up(arg[1]), &was);
 	int64_t r = RK__RAW(SYS_mremap, arg);
 
-	if (!ours || (r < 0 && r >= -4095))
+	if (r < 0 && r >= -4095)
 		return r;
+	if (!ours) {
+		rk__maps_gone((uint64_t)r, arg[2]);
+		return r;
+	}
 	was.offset += (int64_t)(arg[0] - was.from);
 	was.from = (uint64_t)r;
 	was.to = was.from + round_up(arg[2]);

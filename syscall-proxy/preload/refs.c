@@ -145,21 +145,23 @@ bool rk__ref_by_ino(uint64_t ino, uint32_t *ret_server, int32_t *ret_rk)
 
 /* --- placeholders ------------------------------------------------------------------ */
 
-/* "/proc/self/fd/" and a number. */
-void rk__proc_path(char ret[32], int fd)
+void rk__decimal(char *ret, unsigned n)
 {
 	char digits[12];
-	int n = 0;
+	int k = 0;
 
-	strcpy(ret, "/proc/self/fd/");
-	ret += strlen(ret);
-	do {
-		digits[n++] = (char)('0' + fd % 10);
-		fd /= 10;
-	} while (fd);
-	while (n)
-		*ret++ = digits[--n];
+	do
+		digits[k++] = (char)('0' + n % 10);
+	while (n /= 10);
+	while (k)
+		*ret++ = digits[--k];
 	*ret = '\0';
+}
+
+void rk__proc_path(char ret[32], int fd)
+{
+	strcpy(ret, "/proc/self/fd/");
+	rk__decimal(ret + strlen(ret), (unsigned)fd);
 }
 
 /*

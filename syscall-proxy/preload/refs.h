@@ -20,6 +20,7 @@ void rk__ref_set_ino(uint32_t server, int32_t rk, uint64_t ino);
 /* Which descriptor of which server has this placeholder. */
 bool rk__ref_by_ino(uint64_t ino, uint32_t *ret_server, int32_t *ret_rk);
 
+void rk__decimal(char *ret, unsigned n);
 /* "/proc/self/fd/" and a number. */
 void rk__proc_path(char ret[32], int fd);
 /* A new placeholder, one of our own descriptors, or a negative errno. */
