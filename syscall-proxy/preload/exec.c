@@ -93,6 +93,7 @@ static int64_t open_program(struct exec *e, struct rk_client **ret_client)
 	if (!e->path[0] && !(e->flags & AT_EMPTY_PATH))
 		return -ENOENT;
 	r = rk__place(e->task, e->dirfd, e->path, follow, p);
+	p->itself |= r == 0 && p->inside && !e->path[0];
 	while (r == 0 && p->inside) {
 		r = p->itself ? rk__reopen(p, O_RDONLY) :
 		    rk_openat(p->client, p->dirfd, p->path,
