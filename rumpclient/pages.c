@@ -103,6 +103,14 @@ static int64_t fill(struct rk_client *c, int32_t fd, const struct rk_hot *hot,
 	return 0;
 }
 
+static bool has_type(int flags)
+{
+	int type = flags & MAP_TYPE;
+
+	return type == MAP_SHARED || type == MAP_PRIVATE ||
+	       type == MAP_SHARED_VALIDATE;
+}
+
 int64_t rk_map(struct rk_client *client, int32_t fd, int64_t offset,
 	       uint64_t length, int prot, int flags, int *ret_memfd,
 	       uint64_t *ret_offset)
@@ -112,7 +120,7 @@ int64_t rk_map(struct rk_client *client, int32_t fd, int64_t offset,
 	struct rk_hot hot;
 	int64_t handle, r;
 
-	if (offset < 0 || length == 0)
+	if (offset < 0 || length == 0 || !has_type(flags))
 		return -EINVAL;
 	if (length > INT64_MAX - (uint64_t)offset)
 		return -EOVERFLOW;

@@ -35,12 +35,20 @@ static int check_place(const struct place *p)
 	return !p->own && p->offset < 0 ? -EINVAL : 0;
 }
 
+/* Of a FIFO that is said before it is looked whether it was opened for that. */
+static bool has_no_places(const struct rk__ofd *o, const struct place *p)
+{
+	return o->pipe && !p->own && p->offset >= 0 && !(o->flags & O_PATH);
+}
+
 static int64_t read_at(struct rk__call *c, int32_t fd, void *buf,
 		       uint64_t count, struct place p)
 {
 	struct rk__ofd *o = rk__fd(c->proc, fd);
 	int64_t n;
 
+	if (o && has_no_places(o, &p))
+		return -ESPIPE;
 	if (!o || !rk__ofd_reads(o))
 		return -EBADF;
 	if (o->flags & O_DIRECTORY)
@@ -49,7 +57,7 @@ static int64_t read_at(struct rk__call *c, int32_t fd, void *buf,
 	if (n < 0)
 		return n;
 	if (o->pipe)
-		return p.own ? rk__fifo_read(c, o, buf, count) : -ESPIPE;
+		return rk__fifo_read(c, o, buf, count);
 	if (p.own)
 		p.offset = o->offset;
 	if (!aligned(o, (uint64_t)p.offset, count))
@@ -159,13 +167,15 @@ static int64_t write_at(struct rk__call *c, int32_t fd, const void *buf,
 	uint64_t at = 0;
 	int64_t n;
 
+	if (o && has_no_places(o, &p))
+		return -ESPIPE;
 	if (!o || !rk__ofd_writes(o))
 		return -EBADF;
 	n = check_place(&p);
 	if (n < 0)
 		return n;
 	if (o->pipe)
-		return p.own ? rk__fifo_write(c, o, buf, count) : -ESPIPE;
+		return rk__fifo_write(c, o, buf, count);
 	if (is_written(c))
 		return wait_durable(c, o);
 	append = ((o->flags & O_APPEND) || (p.rwf & RWF_APPEND)) &&
@@ -377,10 +387,12 @@ int64_t rk__sys_copy_file_range(struct rk__call *c,
 
 	if (!in || !out || ((in->flags | out->flags) & O_PATH))
 		return -EBADF;
-	if (a->flags || from < -1 || to < -1 || in->pipe || out->pipe)
+	if (a->flags || from < -1 || to < -1)
 		return -EINVAL;
 	if ((in->flags | out->flags) & O_DIRECTORY)
 		return -EISDIR;
+	if (in->pipe || out->pipe)
+		return -EINVAL;
 	if (!rk__ofd_reads(in) || !rk__ofd_writes(out) ||
 	    (out->flags & O_APPEND))
 		return -EBADF;

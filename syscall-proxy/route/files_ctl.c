@@ -7,6 +7,7 @@
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include "files_int.h"
 
@@ -20,7 +21,15 @@ RK__FILE_CALL(flock)
 
 	if (!rk__find(t, arg[0], &f))
 		return RK__NATIVE;
-	return rk__done(ret, rk_flock(f.client, f.fd, (uint32_t)arg[1]));
+	switch ((uint32_t)arg[1] & ~(uint32_t)LOCK_NB) {
+	case LOCK_SH:
+	case LOCK_EX:
+	case LOCK_UN:
+		return rk__done(ret, rk_flock(f.client, f.fd,
+					      (uint32_t)arg[1]));
+	default:
+		return rk__done(ret, -EINVAL);
+	}
 }
 
 /* --- record locks ------------------------------------------------------------------ */

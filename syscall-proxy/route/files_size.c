@@ -12,7 +12,8 @@ RK__FILE_CALL(ftruncate)
 
 	if (!rk__find(t, arg[0], &f))
 		return RK__NATIVE;
-	return rk__done(ret, rk_ftruncate(f.client, f.fd, (int64_t)arg[1]));
+	return rk__done(ret, (int64_t)arg[1] < 0 ? -EINVAL :
+			rk_ftruncate(f.client, f.fd, (int64_t)arg[1]));
 }
 
 RK__FILE_CALL(fallocate)
@@ -92,10 +93,12 @@ RK__FILE_CALL(fdatasync)
 RK__FILE_CALL(syncfs)
 {
 	struct rk__target f;
+	int64_t r;
 
 	if (!rk__find(t, arg[0], &f))
 		return RK__NATIVE;
-	return rk__done(ret, rk_syncfs(f.client, f.fd));
+	r = mode_of(&f);
+	return rk__done(ret, r < 0 ? r : rk_syncfs(f.client, f.fd));
 }
 
 RK__FILE_CALL(sync_file_range)
