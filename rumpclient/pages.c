@@ -120,8 +120,10 @@ int64_t rk_map(struct rk_client *client, int32_t fd, int64_t offset,
 	struct rk_hot hot;
 	int64_t handle, r;
 
-	if (offset < 0 || length == 0 || !has_type(flags))
-		return -EINVAL;
+	if (offset < 0 || length == 0 || !has_type(flags)) {
+		r = rk_getfl(client, fd);
+		return r >= 0 && !(r & O_PATH) ? -EINVAL : -EBADF;
+	}
 	if (length > INT64_MAX - (uint64_t)offset)
 		return -EOVERFLOW;
 	handle = pin(client, fd, prot, flags, &hot);

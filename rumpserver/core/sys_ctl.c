@@ -144,7 +144,7 @@ int64_t rk__sys_ioctl(struct rk__call *c, struct op_ioctl *a)
 	case FIGETBSZ:
 		return give(c, a, &(int){ (int)st.blksize }, sizeof(int));
 	default:
-		return file_ioctl(c, a, o);
+		return o->pipe ? -ENOTTY : file_ioctl(c, a, o);
 	}
 }
 

@@ -523,13 +523,16 @@ int64_t rk__sys_sync_file_range(struct rk__call *c,
 {
 	const uint32_t waits = SYNC_FILE_RANGE_WAIT_BEFORE |
 			       SYNC_FILE_RANGE_WAIT_AFTER;
+	const struct rk__ofd *o = rk__call_ofd(c, a->fd);
 	int64_t end;
 
-	if (!rk__call_ofd(c, a->fd))
+	if (!o)
 		return -EBADF;
 	if (a->offset < 0 || a->count < 0 ||
 	    __builtin_add_overflow(a->offset, a->count, &end) ||
 	    (a->flags & ~(waits | SYNC_FILE_RANGE_WRITE)))
 		return -EINVAL;
+	if (o->pipe)
+		return -ESPIPE;
 	return a->flags & waits ? sync_file(c, a->fd) : 0;
 }

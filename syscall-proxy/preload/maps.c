@@ -147,8 +147,8 @@ static int64_t map(uint32_t server, int32_t fd, const uint64_t arg[6])
 	int memfd, error;
 	int64_t handle, r;
 
-	/* Of whole pages, and something at all. */
-	if (arg[5] & (PAGE - 1) || arg[1] == 0)
+	/* Of whole pages; the rest is looked at by who maps. */
+	if (arg[5] & (PAGE - 1))
 		return -EINVAL;
 	r = rk__client_get(server, &c);
 	if (r < 0)

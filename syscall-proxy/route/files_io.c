@@ -356,6 +356,7 @@ RK__FILE_CALL(lseek)
 
 	if (!rk__find(t, arg[0], &f))
 		return RK__NATIVE;
-	return rk__done(ret, rk_lseek(f.client, f.fd, (int64_t)arg[1],
-				      (uint32_t)arg[2]));
+	return rk__done(ret, (uint32_t)arg[2] > SEEK_HOLE ? -EINVAL :
+			rk_lseek(f.client, f.fd, (int64_t)arg[1],
+				 (uint32_t)arg[2]));
 }
