@@ -353,10 +353,13 @@ RK__FILE_CALL(pwritev2)
 RK__FILE_CALL(lseek)
 {
 	struct rk__target f;
+	int64_t r;
 
 	if (!rk__find(t, arg[0], &f))
 		return RK__NATIVE;
-	return rk__done(ret, (uint32_t)arg[2] > SEEK_HOLE ? -EINVAL :
-			rk_lseek(f.client, f.fd, (int64_t)arg[1],
-				 (uint32_t)arg[2]));
+	r = rk_lseek(f.client, f.fd, (int64_t)arg[1], (uint32_t)arg[2]);
+	/* What is no way to seek is none of a FIFO either. */
+	if (r == -ESPIPE && (uint32_t)arg[2] > SEEK_HOLE)
+		r = -EINVAL;
+	return rk__done(ret, r);
 }
