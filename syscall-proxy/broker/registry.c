@@ -253,8 +253,10 @@ static int own_client(struct rk__registry *r, uint32_t server,
 
 	if (server >= r->config->n_servers)
 		return -EINVAL;
+	/* Not of a thread: workers of the notifier come and go. */
 	if (!r->client[server])
-		e = rk_attach(r->config->server[server], 0, &r->client[server]);
+		e = rk_attach(r->config->server[server], RK_ATTACH_POOL,
+			      &r->client[server]);
 	*ret = r->client[server];
 	return e;
 }

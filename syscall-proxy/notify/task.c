@@ -143,6 +143,9 @@ int task_cwd_ticket(struct rk__notifier *n, struct task *t,
 			rk_close(client, (int32_t)fd);
 		}
 	}
+	/* Somewhere, or nowhere any more; not outside. */
+	if (t->cwd.inside && e == -ENOENT)
+		e = -ESTALE;
 	pthread_mutex_unlock(&t->lock);
 	return e < 0 ? (int)e : 0;
 }
@@ -152,6 +155,8 @@ static void cwd_from_ticket(struct rk__notifier *n, struct task *t,
 {
 	int32_t fd = redeem(n, server, ticket);
 
+	/* It is in a server, and cannot be told where. */
+	t->lost = fd < 0;
 	if (fd < 0)
 		return;
 	t->cwd = (struct rk__cwd){ true, server, RK_AT_FDCWD };
@@ -180,10 +185,11 @@ static void move_cwd(struct rk__notifier *n, struct task *t)
 	    rk__registry_client(n->how.registry, t->cwd.server, &own) < 0)
 		return;
 	fd = rk__pass(own, t->cwd_fd, client);
-	if (fd >= 0) {
-		(void)rk_fchdir(client, fd);
+	/* Or else it is nowhere, rather than at the server's root. */
+	if (fd < 0 || rk_fchdir(client, fd) < 0)
+		t->lost = true;
+	if (fd >= 0)
 		rk_close(client, fd);
-	}
 	rk_close(own, t->cwd_fd);
 	t->cwd_fd = -1;
 }
