@@ -7,6 +7,7 @@
  * process that is done beforehand, since the kernel's answer is not seen.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include "named.h"
 
@@ -70,7 +71,8 @@ static uint64_t lent(struct rk__task *t, const struct rk__named *n,
 	return (uintptr_t)room;
 }
 
-/* The host's own call, for a foreign caller. */
+/* The host's own call, for a foreign caller: in a process whose stack is ours. */
+__attribute__((noinline))
 static int64_t native_foreign(struct rk__task *t, const struct rk__named *n,
 			      uint64_t arg[6])
 {
@@ -163,9 +165,10 @@ static int begin(struct rk__task *t, const struct rk__named *n, int dirfd,
 		p->path[0] = 0;
 	else
 		r = t->host->string(t, at, p->path, sizeof p->path);
-	/* The kernel has the same to say, or has something to say before. */
+	/* The kernel has the same to say, or has something to say before; but it
+	 * is not asked where a path may have changed meanwhile. */
 	if (r < 0 || (!p->path[0] && !n->empty))
-		return 1;
+		return !t->cwd.inside ? 1 : r < 0 ? r : -ENOENT;
 	if (t->config->over_mount && n->no_mount)
 		return 1;
 	r = rk__place_first(t, dirfd, p, n->how);
@@ -177,29 +180,38 @@ static int begin(struct rk__task *t, const struct rk__named *n, int dirfd,
 	return r;
 }
 
-enum rk__routed rk__named(struct rk__task *t, const struct rk__named *n,
-			  int64_t *ret)
+static enum rk__routed go(struct rk__task *t, const struct rk__named *n,
+			  struct rk__place *p, int64_t *ret)
 {
 	int dirfd = n->dirfd == RK__NO_WORD ? AT_FDCWD : (int)n->arg[n->dirfd];
-	struct rk__place p;
-	int r = begin(t, n, dirfd, &p);
+	int r = begin(t, n, dirfd, p);
 
 	if (r != 0)
 		return r > 0 ? RK__NATIVE : rk__done(ret, r);
 	for (;;) {
 		enum rk__routed routed = RK__DONE;
 
-		if (!p.inside)
-			routed = outside(t, n, dirfd, &p, ret);
-		if (!p.inside)
+		if (!p->inside)
+			routed = outside(t, n, dirfd, p, ret);
+		if (!p->inside)
 			return routed;
-		*ret = n->inside(t, n, &p);
+		*ret = n->inside(t, n, p);
 		if (*ret != -EXDEV || n->bound)
 			return RK__DONE;
 		if (t->config->over_mount)
 			return RK__NATIVE;
-		r = rk__place_leave(t, &p, n->how);
+		r = rk__place_leave(t, p, n->how);
 		if (r <= 0)
 			return rk__done(ret, r < 0 ? r : -EXDEV);
 	}
+}
+
+enum rk__routed rk__named(struct rk__task *t, const struct rk__named *n,
+			  int64_t *ret)
+{
+	struct rk__place *p = malloc(sizeof *p);
+	enum rk__routed routed = p ? go(t, n, p, ret) : rk__done(ret, -ENOMEM);
+
+	free(p);
+	return routed;
 }

@@ -254,6 +254,18 @@ static int read_times(struct rk__task *t, const struct rk__named *n,
 	return 0;
 }
 
+static int64_t set_times(struct rk_client *client, int32_t dirfd,
+			 const char *path, const struct timespec time[2],
+			 uint32_t flags)
+{
+	for (int i = 0; i < 2; i++)
+		if ((uint64_t)time[i].tv_nsec > UINT32_MAX)
+			return -EINVAL;
+	return rk_utimensat(client, dirfd, path, time[0].tv_sec,
+			    (uint32_t)time[0].tv_nsec, time[1].tv_sec,
+			    (uint32_t)time[1].tv_nsec, flags);
+}
+
 static int64_t do_utimens(struct rk__task *t, const struct rk__named *n,
 			  struct rk__place *p)
 {
@@ -261,14 +273,8 @@ static int64_t do_utimens(struct rk__task *t, const struct rk__named *n,
 	struct timespec time[2];
 	int r = read_times(t, n, time);
 
-	if (r < 0)
-		return r;
-	for (int i = 0; i < 2; i++)
-		if ((uint64_t)time[i].tv_nsec > UINT32_MAX)
-			return -EINVAL;
-	return rk_utimensat(p->client, p->dirfd, p->path, time[0].tv_sec,
-			    (uint32_t)time[0].tv_nsec, time[1].tv_sec,
-			    (uint32_t)time[1].tv_nsec, rk__at_flags(p, flags));
+	return r < 0 ? r : set_times(p->client, p->dirfd, p->path, time,
+				     rk__at_flags(p, flags));
 }
 
 static enum rk__routed times_of(struct rk__task *t, long nr,
@@ -306,8 +312,8 @@ static enum rk__routed times_of_fd(struct rk__task *t, long nr,
 		.nr = nr, .arg = { 0, 0, arg[2] },
 		.memory = { { RK__IN, 2, 32 } },
 	};
-	struct rk__place p = { .itself = true };
 	struct rk__target target;
+	struct timespec time[2];
 	int64_t r;
 
 	if (!t->host->find(t, (int)arg[0], &target))
@@ -318,9 +324,11 @@ static enum rk__routed times_of_fd(struct rk__task *t, long nr,
 	r = rk_getfl(target.client, target.fd);
 	if (r < 0 || (r & O_PATH))
 		return rk__done(ret, r < 0 ? r : -EBADF);
-	p.client = target.client;
-	p.dirfd = target.fd;
-	return rk__done(ret, do_utimens(t, &n, &p));
+	r = read_times(t, &n, time);
+	if (r == 0)
+		r = set_times(target.client, target.fd, "", time,
+			      AT_EMPTY_PATH);
+	return rk__done(ret, r);
 }
 
 enum rk__routed rk__call_futimesat(struct rk__task *t, long nr,

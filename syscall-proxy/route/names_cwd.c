@@ -2,6 +2,7 @@
  * names_cwd.c - where a process is, and its umask.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include "named.h"
 
@@ -92,38 +93,50 @@ static enum rk__routed go_outside(struct rk__task *t, const uint64_t arg[6],
 	return RK__NATIVE;
 }
 
-enum rk__routed rk__call_chdir(struct rk__task *t, long nr,
-			       const uint64_t arg[6], int64_t *ret)
+static enum rk__routed go(struct rk__task *t, const uint64_t arg[6],
+			  struct rk__place *p, int64_t *ret)
 {
-	struct rk__place p;
 	enum rk__routed routed;
-	int r;
+	int r = t->host->string(t, arg[0], p->path, sizeof p->path);
 
-	if (t->config->over_mount ||
-	    t->host->string(t, arg[0], p.path, sizeof p.path) < 0 || !p.path[0])
-		return RK__NATIVE;
-	r = rk__place_letters(t, AT_FDCWD, &p, RK__FOLLOW);
-	if (r == 0 && !p.inside &&
-	    rk__wants_exact(t, AT_FDCWD, &p, RK__FOLLOW, false))
-		r = rk__place_exact(t, AT_FDCWD, &p, RK__FOLLOW);
+	if (r <= 0)
+		return rk__done(ret, r < 0 ? r : -ENOENT);
+	r = rk__place_letters(t, AT_FDCWD, p, RK__FOLLOW);
+	if (r == 0 && !p->inside &&
+	    rk__wants_exact(t, AT_FDCWD, p, RK__FOLLOW, false))
+		r = rk__place_exact(t, AT_FDCWD, p, RK__FOLLOW);
 	while (r >= 0) {
-		if (!p.inside) {
-			routed = go_outside(t, arg, &p, ret);
+		if (!p->inside) {
+			routed = go_outside(t, arg, p, ret);
 			if (routed == RK__NATIVE || !rk__not_found(*ret) ||
-			    p.moved)
+			    p->moved)
 				return routed;
-			(void)rk__place_exact(t, AT_FDCWD, &p, RK__FOLLOW);
-			if (!p.inside)
+			(void)rk__place_exact(t, AT_FDCWD, p, RK__FOLLOW);
+			if (!p->inside)
 				return RK__DONE;
 		}
-		*ret = enter(t, &p);
+		*ret = enter(t, p);
 		if (*ret != -EXDEV)
 			return RK__DONE;
-		r = rk__place_leave(t, &p, RK__FOLLOW);
+		r = rk__place_leave(t, p, RK__FOLLOW);
 		if (r == 0)
 			return RK__DONE;
 	}
 	return rk__done(ret, r);
+}
+
+enum rk__routed rk__call_chdir(struct rk__task *t, long nr,
+			       const uint64_t arg[6], int64_t *ret)
+{
+	enum rk__routed routed;
+	struct rk__place *p;
+
+	if (t->config->over_mount)
+		return RK__NATIVE;
+	p = malloc(sizeof *p);
+	routed = p ? go(t, arg, p, ret) : rk__done(ret, -ENOMEM);
+	free(p);
+	return routed;
 }
 
 enum rk__routed rk__call_fchdir(struct rk__task *t, long nr,
@@ -134,12 +147,18 @@ enum rk__routed rk__call_fchdir(struct rk__task *t, long nr,
 	if (t->config->over_mount)
 		return RK__NATIVE;
 	if (t->host->find(t, (int)arg[0], &target)) {
-		struct rk__place p = {
-			.server = target.server, .client = target.client,
-			.dirfd = target.fd, .itself = true,
-		};
+		struct rk__place *p = malloc(sizeof *p);
+		int64_t r = -ENOMEM;
 
-		return rk__done(ret, enter(t, &p));
+		if (p) {
+			p->server = target.server;
+			p->client = target.client;
+			p->dirfd = target.fd;
+			p->itself = true;
+			r = enter(t, p);
+		}
+		free(p);
+		return rk__done(ret, r);
 	}
 	if (!t->cwd.inside)
 		return RK__NATIVE;
@@ -152,16 +171,18 @@ enum rk__routed rk__call_getcwd(struct rk__task *t, long nr,
 				const uint64_t arg[6], int64_t *ret)
 {
 	struct rk_client *client;
-	char path[RK_PATH_LEN_MAX];
+	char *path;
 	int64_t r;
 
 	if (!t->cwd.inside)
 		return RK__NATIVE;
-	r = t->host->client(t, t->cwd.server, &client);
+	path = malloc(RK_PATH_LEN_MAX);
+	r = path ? t->host->client(t, t->cwd.server, &client) : -ENOMEM;
 	if (r == 0)
 		r = t->cwd.fd == RK_AT_FDCWD ?
-			rk_getcwd(client, path, sizeof path) :
-			rk_resolve(client, t->cwd.fd, "", path, sizeof path - 1,
+			rk_getcwd(client, path, RK_PATH_LEN_MAX) :
+			rk_resolve(client, t->cwd.fd, "", path,
+				   RK_PATH_LEN_MAX - 1,
 				   AT_EMPTY_PATH | RK_RESOLVE_WHOLE);
 	if (r > 0 && t->cwd.fd != RK_AT_FDCWD)
 		path[r++] = 0;
@@ -169,6 +190,7 @@ enum rk__routed rk__call_getcwd(struct rk__task *t, long nr,
 		r = -ERANGE;
 	if (r > 0 && t->host->copy_out(t, arg[0], path, (size_t)r) < 0)
 		r = -EFAULT;
+	free(path);
 	return rk__done(ret, r);
 }
 

@@ -3,7 +3,9 @@
  * server, or both to the host; everything else is another file system.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "named.h"
 
 struct pair {
@@ -42,44 +44,117 @@ static int begin(struct rk__task *t, struct pair *c)
 	return 0;
 }
 
-/* Whether the kernel knows a directory in which a name of the host is to be:
- * what it says of that comes before that it is another file system. */
+/* The directory in which a name of the host is. */
 static int64_t ask_host(struct rk__task *t, const struct pair *c, unsigned i)
 {
 	const struct rk__place *p = &c->p[i];
-	char target[8];
-	int64_t r = t->host->native(t, SYS_readlinkat, (const uint64_t[6]){
-		(uint64_t)(int64_t)(p->moved ? AT_FDCWD : c->dirfd[i]),
-		(uintptr_t)p->path, (uintptr_t)target, sizeof target });
+	size_t n = strlen(p->path);
+	char *dir;
+	int64_t r;
 
-	if (r == -EINVAL || (r == -ENOENT && i == 1))
+	while (n > 0 && p->path[n - 1] == '/')
+		n--;
+	while (n > 0 && p->path[n - 1] != '/')
+		n--;
+	if (!n)
 		return 0;
-	return r < 0 ? r : 0;
+	dir = malloc(n + 1);
+	if (!dir)
+		return -ENOMEM;
+	memcpy(dir, p->path, n);
+	dir[n] = 0;
+	r = t->host->native(t, SYS_faccessat, (const uint64_t[6]){
+		(uint64_t)(int64_t)(p->moved ? AT_FDCWD : c->dirfd[i]),
+		(uintptr_t)dir, F_OK });
+	free(dir);
+	return r;
 }
 
 static int64_t ask_server(const struct pair *c, unsigned i)
 {
 	const struct rk__place *p = &c->p[i];
-	struct rk_stat st;
-	int64_t r = rk_fstatat(p->client, p->dirfd, p->path, &st,
-			       rk__at_flags(p, c->how[i] & RK__FOLLOW ? 0 :
-						       AT_SYMLINK_NOFOLLOW));
+	char none[1];
+	int64_t r;
 
-	return r == -ENOENT && i == 1 ? 0 : r < 0 ? r : 0;
+	if (p->itself)
+		return 0;
+	r = rk_resolve(p->client, p->dirfd, p->path, none, sizeof none,
+		       AT_SYMLINK_NOFOLLOW | RK_RESOLVE_PARENT);
+	return r == -ERANGE ? -EXDEV : r < 0 ? r : 0;
 }
 
-/* Of two file systems: the kernel finds both names' directories first, so what
- * is wrong with the first is said before. */
+/* Whether there is such a file. */
+static bool is_there(struct rk__task *t, const struct pair *c, unsigned i)
+{
+	const struct rk__place *p = &c->p[i];
+	bool follow = c->how[i] & RK__FOLLOW;
+	struct rk_stat st;
+	char target[8];
+
+	if (p->inside)
+		return rk_fstatat(p->client, p->dirfd, p->path, &st,
+				  rk__at_flags(p, follow ? 0 :
+					       AT_SYMLINK_NOFOLLOW)) == 0;
+	return !rk__not_found(t->host->native(t, SYS_readlinkat,
+		(const uint64_t[6]){
+			(uint64_t)(int64_t)(p->moved ? AT_FDCWD : c->dirfd[i]),
+			(uintptr_t)p->path, (uintptr_t)target,
+			sizeof target }));
+}
+
+/*
+ * Of two file systems. In the kernel's order: rename finds both directories
+ * first; link finds its file, then that the new name is free.
+ */
 static int64_t apart(struct rk__task *t, const struct pair *c)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		int64_t r = c->p[i].inside ? ask_server(c, i) :
 					     ask_host(t, c, i);
 
-		if (r < 0 && r != -EXDEV)
+		if (r < 0)
 			return r;
+		if (c->nr == SYS_linkat && is_there(t, c, i) != (i == 0))
+			return i == 0 ? -ENOENT : -EEXIST;
 	}
 	return -EXDEV;
+}
+
+/* In which file system the directory is that holds a name: a server, or -1. A
+ * mount's root is a name of what it is mounted on. */
+static int holder(struct rk__task *t, const struct rk__place *p)
+{
+	const char *root = p->inside && p->dirfd == RK_AT_FDCWD ?
+				   rk__root_of(t->config, p->path) : NULL;
+	int found = -1;
+
+	if (!p->inside || (!root && !p->itself))
+		return p->inside ? (int)p->server : -1;
+	if (!root)
+		return -2;
+	for (uint32_t i = 0; i < t->config->n_mounts; i++) {
+		const char *path = t->config->mount[i].path;
+		size_t n = strlen(path);
+
+		if (path != root && !strncmp(root, path, n) && root[n] == '/')
+			found = (int)t->config->mount[i].server;
+	}
+	return found;
+}
+
+/* A rename of, or onto, a mount's root: -EBUSY, if both are names of one file
+ * system. 0: neither is one. */
+static int64_t rename_root(struct rk__task *t, const struct pair *c)
+{
+	bool root = false;
+
+	for (unsigned i = 0; i < 2; i++)
+		root |= c->p[i].inside && !c->p[i].itself &&
+			c->p[i].dirfd == RK_AT_FDCWD &&
+			rk__root_of(t->config, c->p[i].path);
+	if (!root)
+		return 0;
+	return holder(t, &c->p[0]) == holder(t, &c->p[1]) ? -EBUSY : -EXDEV;
 }
 
 static int64_t together(const struct pair *c)
@@ -177,7 +252,7 @@ static int leave(struct rk__task *t, struct pair *c)
 	return left;
 }
 
-static enum rk__routed pair(struct rk__task *t, struct pair *c, int64_t *ret)
+static enum rk__routed go(struct rk__task *t, struct pair *c, int64_t *ret)
 {
 	enum rk__routed routed;
 	int r = begin(t, c);
@@ -194,6 +269,9 @@ static enum rk__routed pair(struct rk__task *t, struct pair *c, int64_t *ret)
 			if (r < 0)
 				return rk__done(ret, r);
 		}
+		*ret = c->nr == SYS_renameat2 ? rename_root(t, c) : 0;
+		if (*ret < 0)
+			return RK__DONE;
 		*ret = a->inside && b->inside && a->server == b->server ?
 			       together(c) : apart(t, c);
 		if (*ret != -EXDEV)
@@ -206,14 +284,29 @@ static enum rk__routed pair(struct rk__task *t, struct pair *c, int64_t *ret)
 	}
 }
 
+static enum rk__routed pair(struct rk__task *t, long nr, const uint64_t arg[6],
+			    unsigned first, bool empty, int64_t *ret)
+{
+	struct pair *c = malloc(sizeof *c);
+	enum rk__routed routed;
+
+	if (!c)
+		return rk__done(ret, -ENOMEM);
+	c->nr = nr;
+	memcpy(c->arg, arg, sizeof c->arg);
+	c->arg[4] = (uint32_t)arg[4];
+	c->how[0] = first;
+	c->how[1] = RK__PARENT;
+	c->empty = empty;
+	routed = go(t, c, ret);
+	free(c);
+	return routed;
+}
+
 enum rk__routed rk__call_renameat2(struct rk__task *t, long nr,
 				   const uint64_t arg[6], int64_t *ret)
 {
-	return pair(t, &(struct pair){
-		.nr = SYS_renameat2,
-		.arg = { arg[0], arg[1], arg[2], arg[3], (uint32_t)arg[4] },
-		.how = { RK__PARENT, RK__PARENT },
-	}, ret);
+	return pair(t, SYS_renameat2, arg, RK__PARENT, false, ret);
 }
 
 enum rk__routed rk__call_renameat(struct rk__task *t, long nr,
@@ -234,13 +327,9 @@ enum rk__routed rk__call_rename(struct rk__task *t, long nr,
 enum rk__routed rk__call_linkat(struct rk__task *t, long nr,
 				const uint64_t arg[6], int64_t *ret)
 {
-	return pair(t, &(struct pair){
-		.nr = SYS_linkat,
-		.arg = { arg[0], arg[1], arg[2], arg[3], (uint32_t)arg[4] },
-		.how = { arg[4] & AT_SYMLINK_FOLLOW ? RK__FOLLOW : 0,
-			 RK__PARENT },
-		.empty = arg[4] & AT_EMPTY_PATH,
-	}, ret);
+	return pair(t, SYS_linkat, arg,
+		    arg[4] & AT_SYMLINK_FOLLOW ? RK__FOLLOW : 0,
+		    arg[4] & AT_EMPTY_PATH, ret);
 }
 
 enum rk__routed rk__call_link(struct rk__task *t, long nr,

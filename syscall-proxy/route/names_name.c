@@ -2,6 +2,7 @@
  * names_name.c - calls that make, remove or read one name.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "named.h"
@@ -58,11 +59,14 @@ enum rk__routed rk__call_mknod(struct rk__task *t, long nr,
 static int64_t do_symlink(struct rk__task *t, const struct rk__named *n,
 			  struct rk__place *p)
 {
-	char target[RK_PATH_LEN_MAX];
-	int r = t->host->string(t, n->arg[0], target, sizeof target);
+	char *target = malloc(RK_PATH_LEN_MAX);
+	int64_t r = target ? t->host->string(t, n->arg[0], target,
+					     RK_PATH_LEN_MAX) : -ENOMEM;
 
-	return r < 0 ? r :
-		       rk_symlinkat(p->client, target, p->dirfd, p->path);
+	if (r >= 0)
+		r = rk_symlinkat(p->client, target, p->dirfd, p->path);
+	free(target);
+	return r;
 }
 
 enum rk__routed rk__call_symlinkat(struct rk__task *t, long nr,
@@ -132,30 +136,28 @@ static int64_t do_readlink(struct rk__task *t, const struct rk__named *n,
 	return r < 0 ? r : (int64_t)size;
 }
 
-/* 1: the path is the name that /proc has for a descriptor or the working
- * directory that a server has: *ret is what readlink says. */
-__attribute__((noinline))
-static int proc_link(struct rk__task *t, uint64_t at, uint64_t buf,
-		     uint64_t size, int64_t *ret)
+/* Whether the path is the name that /proc has for a descriptor or the working
+ * directory that a server has: then *ret is what readlink says. */
+static bool proc_link(struct rk__task *t, uint64_t at, uint64_t buf,
+		      uint64_t size, int64_t *ret)
 {
-	struct rk__place p;
+	struct rk__place *p = malloc(sizeof *p);
+	bool found = p && t->host->string(t, at, p->path, sizeof p->path) > 0 &&
+		     rk__place_proc(t, p) > 0;
 	int64_t r;
-	int found;
 
-	if (t->host->string(t, at, p.path, sizeof p.path) < 0)
-		return 0;
-	found = rk__place_proc(t, &p);
-	if (found <= 0)
-		return 0;
-	r = (int32_t)size <= 0 ? -EINVAL :
-				 rk__path_of(&p, p.path, sizeof p.path);
-	if (r > 0) {
-		size = (uint64_t)r < size ? (uint64_t)r : size;
-		r = t->host->copy_out(t, buf, p.path, size);
-		r = r < 0 ? r : (int64_t)size;
+	if (found) {
+		r = (int32_t)size <= 0 ? -EINVAL :
+				rk__path_of(p, p->path, sizeof p->path);
+		if (r > 0) {
+			size = (uint64_t)r < size ? (uint64_t)r : size;
+			r = t->host->copy_out(t, buf, p->path, size);
+			r = r < 0 ? r : (int64_t)size;
+		}
+		*ret = r;
 	}
-	*ret = r;
-	return 1;
+	free(p);
+	return found;
 }
 
 enum rk__routed rk__call_readlinkat(struct rk__task *t, long nr,

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <linux/openat2.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "named.h"
@@ -150,20 +151,25 @@ static enum rk__routed open_within(struct rk__task *t,
 {
 	int dirfd = (int)n->arg[0];
 	struct rk__target target = { .server = t->cwd.server,
-				     .fd = RK_AT_FDCWD };
-	struct rk__place p = { .inside = true };
-	int r;
+				     .fd = t->cwd.fd };
+	struct rk__place *p;
+	int64_t r;
 
 	if (dirfd == AT_FDCWD ? !t->cwd.inside :
 				!t->host->find(t, dirfd, &target))
 		return RK__NATIVE;
-	r = t->host->string(t, n->arg[1], p.path, sizeof p.path);
-	if (r < 0)
-		return RK__NATIVE;
-	p.server = target.server;
-	p.dirfd = target.fd;
-	r = t->host->client(t, p.server, &p.client);
-	return rk__done(ret, r < 0 ? r : do_open2(t, n, &p));
+	p = malloc(sizeof *p);
+	r = p ? t->host->string(t, n->arg[1], p->path, sizeof p->path) : -ENOMEM;
+	if (r >= 0)
+		r = t->host->client(t, target.server, &p->client);
+	if (r >= 0) {
+		p->server = target.server;
+		p->dirfd = target.fd;
+		p->itself = false;
+		r = do_open2(t, n, p);
+	}
+	free(p);
+	return rk__done(ret, r);
 }
 
 enum rk__routed rk__call_openat2(struct rk__task *t, long nr,

@@ -4,6 +4,7 @@
  * which cannot do it; on the host's files they are the host's.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -155,13 +156,48 @@ static int64_t no_peer(const struct rk__place *p)
 	return r < 0 ? r : -ECONNREFUSED;
 }
 
+/* Out of a server, to a name of the host. */
+static int64_t moved(struct rk__task *t, long nr, const uint64_t arg[6],
+		     const struct rk__place *p)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	size_t n = strlen(p->path) + 1;
+
+	if (n > sizeof a.sun_path)
+		return -ENAMETOOLONG;
+	memcpy(a.sun_path, p->path, n);
+	return t->host->native(t, nr, (const uint64_t[6]){
+		arg[0], (uintptr_t)&a, sizeof a.sun_family + n });
+}
+
+/* 1: *ret says it; 0: it is the kernel's; or a negative errno. */
+static int at_name(struct rk__task *t, long nr, const uint64_t arg[6],
+		   struct rk__place *p, int64_t *ret)
+{
+	unsigned how = nr == SYS_connect ? RK__FOLLOW : RK__PARENT;
+	int r = rk__place(t, AT_FDCWD, p->path, how, p);
+
+	while (r >= 0) {
+		if (!p->inside && p->moved)
+			*ret = moved(t, nr, arg, p);
+		if (!p->inside)
+			return p->moved;
+		*ret = nr == SYS_connect ? no_peer(p) : no_name(p);
+		if (*ret != -EXDEV)
+			return 1;
+		r = rk__place_leave(t, p, how);
+		if (r == 0)
+			return 1;
+	}
+	return r;
+}
+
 static enum rk__routed address(struct rk__task *t, long nr,
 			       const uint64_t arg[6], int64_t *ret)
 {
-	unsigned how = nr == SYS_connect ? RK__FOLLOW : RK__PARENT;
 	struct sockaddr_un a;
-	struct rk__place p;
-	size_t size = (uint32_t)arg[2], n;
+	size_t size = (uint32_t)arg[2];
+	struct rk__place *p;
 	int r;
 
 	if (t->config->over_mount || size <= sizeof a.sun_family ||
@@ -169,20 +205,15 @@ static enum rk__routed address(struct rk__task *t, long nr,
 	    t->host->copy_in(t, &a, arg[1], size) < 0 ||
 	    a.sun_family != AF_UNIX || !a.sun_path[0])
 		return RK__NATIVE;
-	n = strnlen(a.sun_path, size - sizeof a.sun_family);
-	memcpy(p.path, a.sun_path, n);
-	p.path[n] = 0;
-	r = rk__place(t, AT_FDCWD, p.path, how, &p);
-	for (;;) {
-		if (r < 0 || !p.inside)
-			return RK__NATIVE;
-		*ret = nr == SYS_connect ? no_peer(&p) : no_name(&p);
-		if (*ret != -EXDEV)
-			return RK__DONE;
-		r = rk__place_leave(t, &p, how);
-		if (r == 0)
-			return RK__DONE;
-	}
+	p = malloc(sizeof *p);
+	if (!p)
+		return rk__done(ret, -ENOMEM);
+	size = strnlen(a.sun_path, size - sizeof a.sun_family);
+	memcpy(p->path, a.sun_path, size);
+	p->path[size] = 0;
+	r = at_name(t, nr, arg, p, ret);
+	free(p);
+	return r < 0 ? rk__done(ret, r) : r ? RK__DONE : RK__NATIVE;
 }
 
 enum rk__routed rk__call_bind(struct rk__task *t, long nr,

@@ -14,11 +14,12 @@
  * kernel does not find, for those with ".." in front of a mount's name, and for
  * those that come out of a server.
  *
- * All of it works in the buffer of the place; there is one more, for the target
- * of a link.
+ * Programs call with little stack: what is as long as a path is from malloc,
+ * which where this runs inside of them is none of theirs.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "path.h"
@@ -127,6 +128,14 @@ int rk__mount_of(const struct rk__proxy_config *c, const char *path)
 	return found;
 }
 
+const char *rk__root_of(const struct rk__proxy_config *c, const char *path)
+{
+	int mount = path[0] == '/' ? rk__mount_of(c, path) : -1;
+
+	return mount >= 0 && !*skip(behind(path, c->mount[mount].path)) ?
+		       c->mount[mount].path : NULL;
+}
+
 /* --- the parts --------------------------------------------------------------------- */
 
 static int in_server(struct rk__task *t, struct rk__place *p, uint32_t server,
@@ -134,8 +143,9 @@ static int in_server(struct rk__task *t, struct rk__place *p, uint32_t server,
 {
 	int r = t->host->client(t, server, &p->client);
 
+	/* What connecting says is not about the path. */
 	if (r < 0)
-		return r;
+		return r == -ENOMEM || r == -EINTR || r == -ESHUTDOWN ? r : -EIO;
 	p->inside = true;
 	p->server = server;
 	p->dirfd = dirfd;
@@ -164,20 +174,24 @@ static int put_before(struct rk__place *p, size_t from, const char *first,
 }
 
 /* A relative path of the host becomes absolute. */
-__attribute__((noinline))
 static int make_absolute(struct rk__task *t, int dirfd, struct rk__place *p)
 {
-	char base[PATH_SIZE];
+	char *base;
 	int r;
 
 	if (p->path[0] == '/')
 		return 0;
-	r = dirfd == AT_FDCWD ? t->host->host_cwd(t, base, sizeof base) :
-				t->host->host_path(t, dirfd, base, sizeof base);
+	base = malloc(PATH_SIZE);
+	if (!base)
+		return -ENOMEM;
+	r = dirfd == AT_FDCWD ? t->host->host_cwd(t, base, PATH_SIZE) :
+				t->host->host_path(t, dirfd, base, PATH_SIZE);
 	/* What has no path ("(unreachable)") is not near a mount. */
-	if (r < 0 || base[0] != '/')
-		return r < 0 ? r : -ENOENT;
-	return put_before(p, 0, base, strlen(base));
+	if (r >= 0)
+		r = base[0] == '/' ? put_before(p, 0, base, strlen(base)) :
+				     -ENOENT;
+	free(base);
+	return r;
 }
 
 /* --- descriptors by name ------------------------------------------------------------ */
@@ -317,17 +331,16 @@ static int find_mount(const struct rk__proxy_config *c, const char *path)
  * behind. 1: the link at path[0, end) was followed; 0: it is none; -ENOENT:
  * nobody finds it.
  */
-__attribute__((noinline))
 static int follow_link(struct rk__task *t, struct rk__place *p, size_t *done,
-		       size_t end)
+		       size_t end, char target[PATH_SIZE])
 {
-	char target[PATH_SIZE], was = p->path[end];
+	char was = p->path[end];
 	int64_t n;
 	int r;
 
 	p->path[end] = 0;
 	n = t->host->native(t, SYS_readlink, (const uint64_t[6]){
-		(uintptr_t)p->path, (uintptr_t)target, sizeof target - 1 });
+		(uintptr_t)p->path, (uintptr_t)target, PATH_SIZE - 1 });
 	if (n == -ENOENT && leads_to_mount(t->config, p->path))
 		n = -EINVAL;
 	p->path[end] = was;
@@ -338,7 +351,7 @@ static int follow_link(struct rk__task *t, struct rk__place *p, size_t *done,
 	target[n] = 0;
 	if (target[0] == '/') {
 		*done = 0;
-	} else if (*done + 1 + (size_t)n < sizeof target) {
+	} else if (*done + 1 + (size_t)n < PATH_SIZE) {
 		memmove(target + *done + 1, target, (size_t)n + 1);
 		memcpy(target, p->path, *done);
 		target[*done] = '/';
@@ -365,15 +378,13 @@ static bool in_proc(const char *path)
 	return rest && (!*rest || *rest == '/');
 }
 
-int rk__place_exact(struct rk__task *t, int dirfd, struct rk__place *p,
-		    unsigned how)
+static int exact(struct rk__task *t, struct rk__place *p, unsigned how,
+		 char target[PATH_SIZE])
 {
 	unsigned links = 0;
 	size_t done = 0, n;
-	int r = make_absolute(t, dirfd, p);
+	int r;
 
-	if (r < 0)
-		return r == -ENAMETOOLONG ? r : 0;
 	for (;;) {
 		char *at = p->path + done;
 		const char *next = skip(at);
@@ -404,7 +415,7 @@ int rk__place_exact(struct rk__task *t, int dirfd, struct rk__place *p,
 		}
 		if (last && !(how & RK__FOLLOW))
 			return 0;
-		r = follow_link(t, p, &done, n);
+		r = follow_link(t, p, &done, n, target);
 		if (r == 0)
 			done = n;
 		else if (r < 0)
@@ -414,6 +425,22 @@ int rk__place_exact(struct rk__task *t, int dirfd, struct rk__place *p,
 	}
 }
 
+int rk__place_exact(struct rk__task *t, int dirfd, struct rk__place *p,
+		    unsigned how)
+{
+	int r = make_absolute(t, dirfd, p);
+	char *target;
+
+	if (r < 0)
+		return r == -ENAMETOOLONG || r == -ENOMEM ? r : 0;
+	target = malloc(PATH_SIZE);
+	if (!target)
+		return -ENOMEM;
+	r = exact(t, p, how, target);
+	free(target);
+	return r;
+}
+
 /* --- a mount of another server below ------------------------------------------------ */
 
 /*
@@ -421,18 +448,22 @@ int rk__place_exact(struct rk__task *t, int dirfd, struct rk__place *p,
  * may be below it, which the first does not know. 1: there it leads; *p is as it
  * was otherwise.
  */
-__attribute__((noinline))
 static int nested(struct rk__task *t, struct rk__place *p)
 {
-	char base[PATH_SIZE];
+	char *base;
 	int64_t n;
 	int mount;
 
 	if (t->config->n_servers < 2 || !rk__may_lead(t->config, p->path))
 		return 0;
+	base = malloc(PATH_SIZE);
+	if (!base)
+		return -ENOMEM;
 	n = rk_resolve(p->client, p->dirfd, p->dirfd == RK_AT_FDCWD ? "." : "",
-		       base, sizeof base, AT_EMPTY_PATH | RK_RESOLVE_WHOLE);
-	if (n <= 0 || put_before(p, 0, base, (size_t)n) < 0)
+		       base, PATH_SIZE, AT_EMPTY_PATH | RK_RESOLVE_WHOLE);
+	mount = n > 0 ? put_before(p, 0, base, (size_t)n) : -1;
+	free(base);
+	if (mount < 0)
 		return 0;
 	mount = rk__mount_of(t->config, p->path);
 	if (mount < 0 || t->config->mount[mount].server == p->server) {
@@ -473,7 +504,7 @@ int rk__place_letters(struct rk__task *t, int dirfd, struct rk__place *p,
 		return 0;
 	r = make_absolute(t, dirfd, p);
 	if (r < 0)
-		return apart || r == -ENAMETOOLONG ? r : 0;
+		return apart || r == -ENAMETOOLONG || r == -ENOMEM ? r : 0;
 	p->moved = apart;
 	mount = rk__mount_of(t->config, p->path);
 	if (mount >= 0)

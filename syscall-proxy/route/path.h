@@ -13,6 +13,9 @@ bool rk__may_lead(const struct rk__proxy_config *c, const char *path);
 /* The mount that an absolute path without ".." in front of it leads into, or
  * -1. */
 int rk__mount_of(const struct rk__proxy_config *c, const char *path);
+/* The path of the mount whose root an absolute path names by its letters, or
+ * NULL. */
+const char *rk__root_of(const struct rk__proxy_config *c, const char *path);
 /* By its letters alone, and by the names that /proc has for descriptors. Outside
  * the path may have become absolute. */
 int rk__place_letters(struct rk__task *t, int dirfd, struct rk__place *p,
