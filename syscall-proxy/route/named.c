@@ -166,9 +166,10 @@ static int begin(struct rk__task *t, const struct rk__named *n, int dirfd,
 	else
 		r = t->host->string(t, at, p->path, sizeof p->path);
 	/* The kernel has the same to say, or has something to say before; but it
-	 * is not asked where a path may have changed meanwhile. */
+	 * is not asked where another's memory may have changed meanwhile. */
 	if (r < 0 || (!p->path[0] && !n->empty))
-		return !t->cwd.inside ? 1 : r < 0 ? r : -ENOENT;
+		return !t->cwd.inside || !t->host->foreign ? 1 :
+		       r < 0 ? r : -ENOENT;
 	if (t->config->over_mount && n->no_mount)
 		return 1;
 	r = rk__place_first(t, dirfd, p, n->how);
