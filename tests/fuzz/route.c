@@ -212,6 +212,14 @@ static const long numbers[] = {
 #undef NUMBER
 };
 
+/* Where many calls find something that leads somewhere. */
+static const char *const texts[] = {
+	"/vol/f", "../x", "/proc/self/fd/11", "to/vol", "", "/vol", "sub/f",
+	"/m/../vol/x", "/dev/stdin", "/home/me/link", "user.name", ".",
+	"/vol/socket", "f", "/proc/self/cwd/d", "/vol/sub/..",
+};
+enum { TEXT = 64 };
+
 static uint64_t word(void)
 {
 	static const uint64_t some[] = {
@@ -220,7 +228,9 @@ static uint64_t word(void)
 	};
 	uint64_t which = take(1);
 
-	return which < 128 ? some[which % 16] : which < 240 ?
+	if (which >= 64 && which < 192)
+		return BASE + TEXT * (which % 16);
+	return which < 64 ? some[which % 16] : which < 240 ?
 		       BASE + take(2) : take(4);
 }
 
@@ -252,6 +262,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 		host.foreign = false;
 	t.cwd_by_fd = take(1) & 1;
 	memset(memory, 'x', sizeof memory);
+	for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
+		strcpy((char *)memory + i * TEXT, texts[i]);
 	for (uint64_t n = take(1); n-- && left;) {
 		uint64_t at = take(2);
 
