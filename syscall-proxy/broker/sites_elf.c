@@ -12,7 +12,10 @@
 #include <unistd.h>
 #include "broker/sites.h"
 
-enum { OBJECT_MAX = 64 << 20 };
+enum {
+	OBJECT_MAX = 64 << 20,
+	GAP = 32,		/* bytes that may be a function's without its frame */
+};
 /* How .eh_frame writes addresses, where binutils and lld have made it. */
 enum { PCREL_SDATA4 = 0x1b, UDATA4 = 0x03, DATAREL_SDATA4 = 0x3b };
 
@@ -232,7 +235,7 @@ bool rk__elf_function(const struct rk__elf *e, uint64_t at, uint64_t *start,
 					  e->text + e->code_size;
 	/* clone's ends where its child must not be unwound; what follows is its
 	 * all the same, until the next begins. */
-	if (at >= *end)
+	if (at >= *end && next - *end <= GAP)
 		*end = next;
 	return size >= 12 && size < 0xfffffff0 && cie &&
 	       cie_is_plain(e, fde + 4 - cie) &&

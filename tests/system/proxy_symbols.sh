@@ -19,7 +19,7 @@ image "$img" 16M -t ext4 -E "root_owner=$(id -u):$(id -g)"
 run=(timeout -k 5 40 python3 "$WORK/refused.py" "$RUMP" run --proxy-report -m "/vol=ext4:$img")
 
 mkdir "$WORK/empty"
-cd "$WORK/empty"
+cd "$WORK/empty" || exit
 head -c 300000 /dev/urandom >"$WORK/data"
 "${run[@]}" --proxy=preload -- python3 - "$WORK/data" >"$WORK/out" 2>"$WORK/err" <<'END' || { cat "$WORK/err" >&2; fail "files by symbols"; }
 import os, sys, subprocess

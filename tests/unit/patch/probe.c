@@ -13,7 +13,7 @@
 #define EXPORT __attribute__((visibility("default")))
 #define CLASS(name, class) [SYS_##name] = RK__CLASS_##class,
 
-const uint8_t rk__class[RK__CALLS] = {RK__NAME_CALLS(CLASS)
+EXPORT const uint8_t rk__class[RK__CALLS] = {RK__NAME_CALLS(CLASS)
 					      RK__FILE_CALLS(CLASS)};
 
 EXPORT _Atomic uint64_t probe_calls[RK__CALLS];
