@@ -61,8 +61,8 @@ static void unlock_range(struct call *c, uint32_t first, uint32_t last)
 
 /* --- programs ----------------------------------------------------------------- */
 
-/* A program inside of a mount: the kernel cannot start it, and nobody can from
- * outside. What is not there must be said, because shells look on. */
+/* A program inside of a mount. What is not there must be said, because shells
+ * look on. */
 static void execute(struct call *c, int dirfd, uint64_t at, uint32_t flags,
 		    int64_t *ret)
 {
@@ -70,17 +70,18 @@ static void execute(struct call *c, int dirfd, uint64_t at, uint32_t flags,
 	static _Thread_local char path[RK_PATH_LEN_MAX];
 	int64_t e;
 
-	c->go_on = true;
 	if (memory_string(&c->base, at, path, sizeof path) < 0 ||
 	    (!*path && !(flags & AT_EMPTY_PATH)) ||
-	    rk__place(&c->base, dirfd, path, true, &p) < 0 || !p.inside)
+	    rk__place(&c->base, dirfd, path, RK__FOLLOW, &p) < 0 || !p.inside) {
+		c->go_on = true;
+		c->task->execs = 0;
 		return;
+	}
 	e = rk_faccessat(p.client, p.dirfd, p.path, X_OK, AT_EACCESS);
 	if (e == -EXDEV)
-		return;
-	c->go_on = false;
-	c->refused = e == 0;
-	*ret = e < 0 ? e : -ENOSYS;
+		c->go_on = true;
+	else
+		*ret = e < 0 ? e : exec_inside(c, &p);
 }
 
 /* --- what the notifier itself has to know of ---------------------------------- */

@@ -160,6 +160,11 @@ static int put(struct call *c, int fd, int minimum, uint32_t flags)
 	return r;
 }
 
+int fds_put(struct call *c, int fd, uint32_t flags)
+{
+	return put(c, fd, 0, flags);
+}
+
 int fds_install(struct rk__task *t, const struct rk__target *target,
 		uint32_t flags)
 {

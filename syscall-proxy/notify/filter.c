@@ -100,7 +100,9 @@ static void put_stub(struct code *c, uint64_t stub)
 static void put_descriptor(struct code *c, int word)
 {
 	put(c, LOAD(DATA(args) + (uint32_t)word * 8));
-	put(c, IF(BPF_JGE, RK__FILTER_BASE, 1, 0));
+	put(c, IF(BPF_JGE, RK__FILTER_BASE, 3, 0));
+	put(c, IF(BPF_JGE, RK__FILTER_SHELL, 3, 0));
+	put(c, IF(BPF_JGE, RK__FILTER_SHELL - RK__FILTER_SHELL_N, 1, 0));
 	put(c, IF(BPF_JGE, RK__FILTER_LOW, 1, 0));
 	put(c, RETURN(SECCOMP_RET_USER_NOTIF));
 	put(c, RETURN(SECCOMP_RET_ALLOW));

@@ -6,7 +6,8 @@
  * for all which numbers are always allowed (its bitmap). Of the rest, calls from
  * the page that the preload keeps for this pass; calls on a descriptor are shown
  * if it is one of RK__FILTER_LOW first numbers, where shells redirect, or from
- * RK__FILTER_BASE on, where the notifier puts what it opens.
+ * RK__FILTER_BASE on, where the notifier puts what it opens, or one of those
+ * before RK__FILTER_SHELL, where bash keeps the script that it reads.
  */
 #ifndef RK_FILTER_H
 #define RK_FILTER_H
@@ -20,6 +21,8 @@
 enum {
 	RK__FILTER_LOW = 10,
 	RK__FILTER_BASE = 512,
+	RK__FILTER_SHELL = 256,
+	RK__FILTER_SHELL_N = 4,
 	RK__FILTER_MAX = 2048,		/* instructions */
 	RK__FILTER_WHY = 160,
 };
@@ -46,7 +49,10 @@ uint8_t rk__filter_class(long nr);
 /* Whether the filter shows calls on this descriptor. */
 static inline bool rk__filter_sees(int fd)
 {
-	return (unsigned)fd < RK__FILTER_LOW || (unsigned)fd >= RK__FILTER_BASE;
+	return (unsigned)fd < RK__FILTER_LOW ||
+	       (unsigned)fd >= RK__FILTER_BASE ||
+	       (unsigned)fd - (RK__FILTER_SHELL - RK__FILTER_SHELL_N) <
+	       RK__FILTER_SHELL_N;
 }
 
 #endif

@@ -78,15 +78,16 @@ static void serve(struct call *c, struct seccomp_notif_resp *resp)
 
 	if (e < 0) {
 		/* It is gone, or nobody can be told of. */
+		c->answered = false;
 		resp->error = -EAGAIN;
 		return;
 	}
 	do {
-		c->go_on = c->refused = false;
+		c->go_on = c->refused = c->answered = false;
 		call_serve(c, &r);
 		memory_end(c);
 		why = atomic_exchange(&c->worker->interrupt, NOT_INTERRUPTED);
-	} while (!c->go_on && r == -EINTR && why == NOT_INTERRUPTED);
+	} while (!c->go_on && !c->answered && r == -EINTR && why == NOT_INTERRUPTED);
 	if (r == -EINTR)
 		r = when_interrupted(c, why);
 	if (c->go_on)
@@ -171,7 +172,8 @@ static void work(struct worker *w)
 		tasks_settle(n);
 		serve(&c, &resp);
 		w->since = 0;
-		answer(n, &resp);
+		if (!c.answered)
+			answer(n, &resp);
 		if (atomic_fetch_add(&n->idle, 1) >= WORKERS_IDLE_MAX)
 			break;
 	}

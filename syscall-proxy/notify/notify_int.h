@@ -50,6 +50,7 @@ struct task {
 	/* its directory on the host, where the kernel has another; -1 */
 	int apart;
 	bool lost;			/* nobody knows where it is */
+	unsigned execs;			/* tried, since one went on */
 	struct ids ids;
 	bool foreign;			/* not our own ids */
 	bool refused;			/* and we may not take them on */
@@ -75,6 +76,7 @@ struct call {
 	uint64_t arg[6];
 	bool go_on;			/* the kernel is to do it after all */
 	bool refused;			/* to be counted */
+	bool answered;			/* in another way */
 	char *arena;			/* ARENA bytes, `used` of them taken */
 	size_t used;
 	struct block *blocks;		/* what did not fit there */
@@ -174,6 +176,8 @@ int fds_install(struct rk__task *t, const struct rk__target *target,
 		uint32_t flags);
 int fds_borrow(struct rk__task *t, int fd);
 void fds_give_back(struct rk__task *t, int fd);
+/* A further one for `fd`, which remains ours. */
+int fds_put(struct call *c, int fd, uint32_t flags);
 int fds_install_host(struct rk__task *t, int fd, uint32_t flags);
 /* A further descriptor of the caller for what its `fd` is, the lowest that is
  * free and will do, from `minimum` on. */
@@ -189,6 +193,12 @@ int64_t native_call(struct rk__task *t, long nr, const uint64_t arg[6]);
 void native_apart(struct call *c, int64_t *ret);
 int native_cwd(struct rk__task *t, char *ret, size_t size);
 int native_path(struct rk__task *t, int fd, char *ret, size_t size);
+
+/* --- exec.c ------------------------------------------------------------------- */
+
+/* A program inside of a mount, that may be executed. Its result, unless
+ * c->answered. */
+int64_t exec_inside(struct call *c, struct rk__place *place);
 
 /* --- calls.c ------------------------------------------------------------------ */
 

@@ -99,6 +99,10 @@ Test(filter, every_number)
 				     SECCOMP_RET_USER_NOTIF);
 			cr_assert_eq(call(nr, 0xffffffff00000003),
 				     SECCOMP_RET_USER_NOTIF);
+			for (int fd = 0; fd < 2 * RK__FILTER_BASE; fd++)
+				cr_assert_eq(call(nr, (uint64_t)fd) ==
+					     SECCOMP_RET_USER_NOTIF,
+					     rk__filter_sees(fd), "%d", fd);
 			break;
 		case RK__CLASS_ANY:
 			cr_assert_eq(middle, SECCOMP_RET_USER_NOTIF, "%ld", nr);
