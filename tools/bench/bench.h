@@ -41,6 +41,7 @@ _Noreturn void die(const char *what, int error);
 /* error < 0 ends the program. */
 int64_t must(int64_t error, const char *what);
 struct rk_client *attach(void);
+struct rk_client *attach_with(unsigned flags);
 
 /* Runs all sides in turn, `rounds` times, and prints them. */
 void compare(const char *row, struct side *side, unsigned n_sides);
@@ -76,6 +77,7 @@ void row_null(void);
 void row_null_one_core(void);
 void row_ring(void);
 void row_pread_library(const char *native);
+void row_pages(const char *native);
 void row_pread_mount(const char *mount, const char *native);
 void row_create(const char *mount, const char *native, const char *fuse2fs);
 /* Runs `script NAME run DIRECTORY` on each side. */

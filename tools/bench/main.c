@@ -15,7 +15,7 @@ static const char usage[] =
 "rump-bench [-q] [-r ROUNDS] [-v VOLUME] ROW [ARGUMENTS]\n"
 "rows, with $RUMP_SOCKET:\n"
 "	null, null_one_core, ring, commit, memory\n"
-"	pread_library NATIVE, pread_mount MOUNT NATIVE\n"
+"	pread_library NATIVE, pages NATIVE, pread_mount MOUNT NATIVE\n"
 "	create MOUNT NATIVE FUSE2FS, sequential MOUNT NATIVE FUSE2FS\n"
 "		(directories; \"-\" leaves a side out)\n"
 "	hot MOUNT NATIVE, path_library NATIVE, idle\n"
@@ -60,6 +60,8 @@ static void run_row(int n, char **a)
 		row_memory();
 	else if (!strcmp(a[0], "pread_library") && n == 2)
 		row_pread_library(a[1]);
+	else if (!strcmp(a[0], "pages") && n == 2)
+		row_pages(a[1]);
 	else if (!strcmp(a[0], "pread_mount") && n == 3)
 		row_pread_mount(a[1], a[2]);
 	else if (!strcmp(a[0], "create") && n == 4)

@@ -38,9 +38,14 @@ int64_t must(int64_t error, const char *what)
 
 struct rk_client *attach(void)
 {
+	return attach_with(0);
+}
+
+struct rk_client *attach_with(unsigned flags)
+{
 	struct rk_client *c;
 
-	must(rk_attach(bench.socket, 0, &c), "attach");
+	must(rk_attach(bench.socket, flags, &c), "attach");
 	return c;
 }
 
