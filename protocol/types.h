@@ -78,6 +78,7 @@ struct rk_ticket {
 struct rk_hot {
 	struct rk_stat st;
 	uint32_t cell, generation;
+	uint64_t offset;		/* of the open file */
 	uint32_t flags;			/* RK_HOT_* */
 	uint32_t reserved;
 };
@@ -86,6 +87,7 @@ struct rk_hot {
 #define RK_HOT_PAGES	1u		/* the bytes asked for, not just attributes */
 #define RK_HOT_SEND	2u		/* the memfd: the caller has it not */
 #define RK_HOT_SENT	4u		/* it is on its way (struct rk_gift) */
+#define RK_HOT_ALONE	8u		/* nobody else has this open file */
 
 /* As struct pollfd. */
 struct rk_poll_fd {

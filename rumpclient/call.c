@@ -194,6 +194,15 @@ static int signal_of(const struct rk__call *call, int64_t result)
 	}
 }
 
+int64_t rk__call_between(struct rk__link *l, const struct rk_request *req)
+{
+	struct rk__call call = { .link = l, .req = *req };
+	uint32_t got;
+
+	call.req.seq = ++l->seq;
+	return l->channel ? channel_call(&call, NULL, &got) : -EOPNOTSUPP;
+}
+
 int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
 {
 	/* The library answers by its result; errno stays the caller's, who may
@@ -203,8 +212,10 @@ int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
 	int64_t r;
 	int signal;
 
-	if (c && c->hot)
+	if (c && c->hot) {
 		rk__hot_around(c, &call->req);
+		rk__hot_give_back(c, call->link, &call->req);
+	}
 	call->req.seq = ++call->link->seq;
 	if (call->link->channel)
 		r = channel_call(call, back, ret_out_len);
@@ -213,8 +224,9 @@ int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len)
 	else
 		r = rk__socket_call(call, back, ret_out_len);
 	if (c && c->hot) {
+		rk__hot_gave_back(c, &call->req);
 		rk__hot_around(c, &call->req);
-		rk__hot_result(c, call->req.op, r);
+		rk__hot_result(c, &call->req, r);
 	}
 	signal = r < 0 ? signal_of(call, r) : 0;
 	if (!call->ringing)

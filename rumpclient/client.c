@@ -111,6 +111,7 @@ int rk_attach_child(const struct rk_client *parent, uint32_t pid,
 		    struct rk_client **ret)
 {
 	struct rk_client *c;
+	int r;
 
 	if (parent->door)
 		return -EOPNOTSUPP;
@@ -123,7 +124,10 @@ int rk_attach_child(const struct rk_client *parent, uint32_t pid,
 	c->limited = parent->limited;
 	c->size_limited = parent->size_limited;
 	strcpy(c->path, parent->path);
-	return attach(c, RK_HELLO_FORK, ret);
+	rk__hot_share((struct rk_client *)parent);
+	r = attach(c, RK_HELLO_FORK, ret);
+	rk__hot_shared((struct rk_client *)parent);
+	return r;
 }
 
 int rk_attach_door(const struct rk_door *door, void *ctx,

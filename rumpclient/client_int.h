@@ -132,6 +132,8 @@ int rk__call_begin(struct rk_client *c, struct rk__call *ret);
 void rk__call_prepare(struct rk__call *call, struct rk__link *l);
 /* Gives the link back, as does who begins a call and does not end it. */
 int64_t rk__call_end(struct rk__call *call, void *back, uint32_t *ret_out_len);
+/* Another one that carries no payload, while this one is encoded. */
+int64_t rk__call_between(struct rk__link *l, const struct rk_request *req);
 /* The call's caller left it; its answer comes, and nobody takes it. */
 void rk__call_settle(struct rk__link *l);
 int64_t rk__socket_call(struct rk__call *call, void *back,
@@ -153,8 +155,17 @@ void rk__hot_end(struct rk_client *c);
 /* Before a call, and after it with what it came to; one of a ring when it is
  * completed. c->hot must be. */
 void rk__hot_around(struct rk_client *c, const struct rk_request *req);
-void rk__hot_result(struct rk_client *c, uint32_t op, int64_t result);
+void rk__hot_result(struct rk_client *c, const struct rk_request *req,
+		    int64_t result);
 void rk__hot_completed(struct rk_client *c, uint32_t op, int64_t result);
+/* Offsets that are kept here, to the server over this link, if the call needs them;
+ * and when it is over. */
+void rk__hot_give_back(struct rk_client *c, struct rk__link *l,
+		       const struct rk_request *req);
+void rk__hot_gave_back(struct rk_client *c, const struct rk_request *req);
+/* All of them, and none is taken until the second: open files are shared. */
+void rk__hot_share(struct rk_client *c);
+void rk__hot_shared(struct rk_client *c);
 void rk__hot_refresh(struct rk_client *c);	/* other ids */
 void rk__hot_moved(struct rk_client *c, int from, int to);
 

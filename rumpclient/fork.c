@@ -28,8 +28,12 @@ static struct {
 
 void rk__fork_before(bool keep)
 {
-	uint64_t mask = rk__lock();
+	uint64_t mask;
 
+	/* Offsets are everybody's from now on. */
+	for (struct rk_client *c = rk__clients; c && keep; c = c->next)
+		rk__hot_share(c);
+	mask = rk__lock();
 	fork_state.mask = mask;
 	fork_state.keep = keep;
 	if (!keep || !rk__clients || pipe2(fork_state.pipe, O_CLOEXEC) < 0)
@@ -52,6 +56,9 @@ void rk__fork_parent(void)
 	while (p.fd >= 0 && poll(&p, 1, FORK_WAIT_MS) < 0 && errno == EINTR)
 		;
 	close_pipe_end(0);
+	for (struct rk_client *c = rk__clients; c && fork_state.keep;
+	     c = c->next)
+		rk__hot_shared(c);
 	rk__unlock(fork_state.mask);
 }
 
@@ -115,6 +122,8 @@ void rk__fork_child(void)
 	while ((c = *at)) {
 		if (fork_state.keep || c->door) {
 			attach_child(c, (uintptr_t)&here);
+			if (fork_state.keep)
+				rk__hot_shared(c);
 			have_it_kept(c);
 			at = &c->next;
 			continue;

@@ -28,7 +28,7 @@ static struct rk__hot_pages *pages_of(struct rk__hot *h, uint64_t word)
 	return &h->pages[(word >> 8) % RK_CELLS];
 }
 
-static struct rk__hot_fd *fd_of(const struct rk_client *c, int32_t fd)
+struct rk__hot_fd *rk__hot_fd_of(const struct rk_client *c, int32_t fd)
 {
 	return c->hot && fd >= 0 && fd < RK_HOT_FDS && !rk__is_guest() ?
 	       &c->hot->fd[fd] : NULL;
@@ -310,7 +310,7 @@ out:
 int64_t rk__hot_pread(struct rk_client *c, int32_t fd, void *buf,
 		      uint64_t count, int64_t offset)
 {
-	struct rk__hot_fd *f = fd_of(c, fd);
+	struct rk__hot_fd *f = rk__hot_fd_of(c, fd);
 	bool missing = false;
 	int64_t r = RK_HOT_COLD;
 	uint64_t word;
@@ -339,7 +339,7 @@ int64_t rk__hot_pread(struct rk_client *c, int32_t fd, void *buf,
 
 int64_t rk__hot_fstat(struct rk_client *c, int32_t fd, struct rk_stat *ret)
 {
-	struct rk__hot_fd *f = fd_of(c, fd);
+	struct rk__hot_fd *f = rk__hot_fd_of(c, fd);
 	uint64_t word;
 
 	if (!f)

@@ -23,6 +23,8 @@ struct rk__hot_fd {
 	_Atomic uint64_t word;
 	_Atomic uint32_t version;	/* moves when it is another file */
 	_Atomic uint32_t asked;		/* for how often it was read or looked at */
+	_Atomic uint32_t reads;		/* at its own offset, by request */
+	_Atomic uint64_t place;		/* hot_offset.c */
 };
 
 /* Pages of a cell that were sent to us. */
@@ -44,6 +46,7 @@ struct rk__hot_path {
 struct rk__hot {
 	const struct rk_cells *cells;
 	_Atomic uint32_t cwd;		/* moves with the working directory */
+	_Atomic uint32_t shared;	/* forks under way */
 	struct rk__hot_fd fd[RK_HOT_FDS];
 	struct rk__hot_pages pages[RK_CELLS];
 	struct rk__hot_path path[RK_HOT_PATHS];
@@ -71,6 +74,14 @@ static inline uint64_t rk__hot_word_of(const struct rk_hot *hot)
 
 int64_t rk__hot_pread(struct rk_client *c, int32_t fd, void *buf,
 		      uint64_t count, int64_t offset);
+int64_t rk__hot_read(struct rk_client *c, int32_t fd, void *buf,
+		     uint64_t count);
+int64_t rk__hot_lseek(struct rk_client *c, int32_t fd, int64_t offset,
+		      uint32_t whence);
+/* The descriptor is another file's, or none. */
+void rk__hot_lost(struct rk__hot_fd *f);
+/* NULL: it is not one to be hot. */
+struct rk__hot_fd *rk__hot_fd_of(const struct rk_client *c, int32_t fd);
 int64_t rk__hot_fstat(struct rk_client *c, int32_t fd, struct rk_stat *ret);
 int64_t rk__hot_fstatat(struct rk_client *c, int32_t dirfd, const char *path,
 			struct rk_stat *ret, uint32_t flags);

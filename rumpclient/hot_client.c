@@ -3,6 +3,7 @@
  * make what is known of descriptors and directories void.
  */
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +20,15 @@ static void change(struct rk__hot *h, uint64_t fd)
 	atomic_store(&h->fd[fd].asked, 0);
 }
 
+/* It is closed, or was a moment ago. */
+static void lose(struct rk__hot *h, uint64_t fd)
+{
+	if (fd >= RK_HOT_FDS)
+		return;
+	change(h, fd);
+	rk__hot_lost(&h->fd[fd]);
+}
+
 static void change_all(struct rk__hot *h)
 {
 	for (unsigned i = 0; i < RK_HOT_FDS; i++)
@@ -31,15 +41,17 @@ void rk__hot_around(struct rk_client *c, const struct rk_request *req)
 
 	switch (req->op) {
 	case RK_OP_close:
-		change(h, req->arg[0]);
+		lose(h, req->arg[0]);
 		break;
 	case RK_OP_dup3:
-		change(h, req->arg[1]);
+		if (req->arg[0] != req->arg[1])
+			lose(h, req->arg[1]);
 		break;
 	case RK_OP_close_range:
 		for (uint64_t fd = req->arg[0]; fd <= req->arg[1] &&
-		     fd < RK_HOT_FDS; fd++)
-			change(h, fd);
+		     fd < RK_HOT_FDS && !(req->arg[2] & CLOSE_RANGE_CLOEXEC);
+		     fd++)
+			lose(h, fd);
 		break;
 	case RK_OP_chdir:
 	case RK_OP_fchdir:
@@ -48,9 +60,18 @@ void rk__hot_around(struct rk_client *c, const struct rk_request *req)
 	}
 }
 
-void rk__hot_result(struct rk_client *c, uint32_t op, int64_t result)
+static bool is_dup(const struct rk_request *req)
 {
-	switch (op) {
+	return req->op == RK_OP_fcntl && (req->arg[1] == F_DUPFD ||
+					  req->arg[1] == F_DUPFD_CLOEXEC);
+}
+
+void rk__hot_result(struct rk_client *c, const struct rk_request *req,
+		    int64_t result)
+{
+	if (result < 0)
+		return;
+	switch (req->op) {
 	case RK_OP_openat:
 	case RK_OP_openat2:
 	case RK_OP_open_by_handle_at:
@@ -58,10 +79,11 @@ void rk__hot_result(struct rk_client *c, uint32_t op, int64_t result)
 	case RK_OP_dup3:
 	case RK_OP_take:
 	case RK_OP_reopen:
+		lose(c->hot, (uint64_t)result);
+		break;
 	case RK_OP_fcntl:
-		/* Of fcntl it may be none: then one is asked for anew. */
-		if (result >= 0)
-			change(c->hot, (uint64_t)result);
+		if (is_dup(req))
+			lose(c->hot, (uint64_t)result);
 		break;
 	}
 }
@@ -69,11 +91,14 @@ void rk__hot_result(struct rk_client *c, uint32_t op, int64_t result)
 /* Which of them is not known any more. */
 void rk__hot_completed(struct rk_client *c, uint32_t op, int64_t result)
 {
-	if (op == RK_OP_close || op == RK_OP_dup3 || op == RK_OP_close_range)
+	const struct rk_request req = { .op = (uint16_t)op };
+
+	if (op == RK_OP_close || op == RK_OP_dup3 || op == RK_OP_fcntl ||
+	    op == RK_OP_close_range)
 		change_all(c->hot);
 	if (op == RK_OP_chdir || op == RK_OP_fchdir)
 		atomic_fetch_add(&c->hot->cwd, 1);
-	rk__hot_result(c, op, result);
+	rk__hot_result(c, &req, result);
 }
 
 void rk__hot_refresh(struct rk_client *c)

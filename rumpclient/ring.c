@@ -59,8 +59,11 @@ int rk__submit_end(struct rk__call *call, uint64_t tag, void *back)
 		p->done = true;
 		return 0;
 	}
-	if (l->client->hot)
+	if (l->client->hot) {
 		rk__hot_around(l->client, &call->req);
+		rk__hot_give_back(l->client, l, &call->req);
+		p->seq = l->seq + 1;
+	}
 	call->req.seq = ++l->seq;
 	slot = rk__slot(l, call->index);
 	memcpy(&slot->request, &call->req, sizeof call->req);

@@ -9,6 +9,7 @@
 #define rk_pread	pread_piece
 #define rk_pwrite	pwrite_piece
 /* These need not ask. */
+#define rk_lseek	lseek_call
 #define rk_fstat	fstat_call
 #define rk_fstatat	fstatat_call
 
@@ -24,6 +25,7 @@ DECLARE(pwrite)
 #define DECLARE(name)							\
 	static int64_t name##_call(struct rk_client *client		\
 				   ARGS_##name(RK_SIG));
+DECLARE(lseek)
 DECLARE(fstat)
 DECLARE(fstatat)
 
@@ -52,6 +54,7 @@ RK_OPS(CALL)
 #undef rk_write
 #undef rk_pread
 #undef rk_pwrite
+#undef rk_lseek
 #undef rk_fstat
 #undef rk_fstatat
 
@@ -102,6 +105,10 @@ uint64_t rk__piece_of(const struct rk_client *c, uint64_t count)
 
 int64_t rk_read(struct rk_client *client, int32_t fd, void *buf, uint64_t count)
 {
+	int64_t r = rk__hot_read(client, fd, buf, count);
+
+	if (r != RK_HOT_COLD)
+		return r;
 	PIECES(read_piece(client, fd, (char *)buf + done_, piece), count);
 }
 
@@ -128,6 +135,14 @@ int64_t rk_pwrite(struct rk_client *client, int32_t fd, const void *buf,
 {
 	PIECES(pwrite_piece(client, fd, (const char *)buf + done_, piece,
 			    offset + (int64_t)done_), count);
+}
+
+int64_t rk_lseek(struct rk_client *client, int32_t fd, int64_t offset,
+		 uint32_t whence)
+{
+	int64_t r = rk__hot_lseek(client, fd, offset, whence);
+
+	return r != RK_HOT_COLD ? r : lseek_call(client, fd, offset, whence);
 }
 
 int64_t rk_fstat(struct rk_client *client, int32_t fd, struct rk_stat *st)

@@ -75,7 +75,12 @@ int64_t rk__sys_look(struct rk__call *c, struct op_look *a)
 	if (r < 0)
 		return r;
 	a->hot->flags &= want;
-	if (a->hot->flags && (want & RK_HOT_SEND))
+	if (o && (want & RK_HOT_ALONE) && o->refs == 1 && !o->pipe &&
+	    !(o->flags & (O_DIRECTORY | O_PATH))) {
+		a->hot->flags |= RK_HOT_ALONE;
+		a->hot->offset = (uint64_t)o->offset;
+	}
+	if ((a->hot->flags & RK_HOT_PAGES) && (want & RK_HOT_SEND))
 		rk__pages->give(a->hot);
 	return 0;
 }

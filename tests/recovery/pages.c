@@ -4,6 +4,7 @@
  *
  *	pages reads SECONDS		one writes, others read what must be there
  *	pages agree N			changes at random by one client, seen by another
+ *	pages places N			offsets that are kept here, and shared
  *	pages dead SERVER-PID		reads while the server is stopped, and dead
  *	pages map SECONDS		mappings, reads and writes of several processes
  */
@@ -21,7 +22,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include "rump/client.h"
+#include "pages.h"
 
 enum {
 	SIZE = 64 << 10,
@@ -38,28 +39,6 @@ struct shared {
 	_Atomic uint64_t reads, stats;
 };
 static struct shared *shared;
-
-#define CHECK(what, ...) do {						\
-	if (!(what)) {							\
-		printf("line %d: %s: ", __LINE__, #what);		\
-		printf(__VA_ARGS__);					\
-		printf("\n");						\
-		fflush(stdout);						\
-		exit(1);						\
-	}								\
-} while (0)
-
-static struct rk_client *attach(void)
-{
-	struct rk_client *c;
-	char path[108];
-	int r = rk_socket_path(NULL, path, sizeof path);
-
-	if (r == 0)
-		r = rk_attach(path, RK_ATTACH_PAGES, &c);
-	CHECK(r == 0, "%s", strerror(-r));
-	return c;
-}
 
 static double now(void)
 {
@@ -185,14 +164,6 @@ static int reads(double seconds)
 }
 
 /* --- changes at random ------------------------------------------------------------------ */
-
-static unsigned long seed = 1;
-
-static unsigned rnd(unsigned n)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (unsigned)(seed >> 33) % n;
-}
 
 struct file {
 	uint8_t bytes[1 << 20];
@@ -569,6 +540,8 @@ int main(int argc, char **argv)
 		return reads(atof(argv[2]));
 	if (!strcmp(argv[1], "agree"))
 		return agree((unsigned)atoi(argv[2]));
+	if (!strcmp(argv[1], "places"))
+		return places((unsigned)atoi(argv[2]));
 	if (!strcmp(argv[1], "dead"))
 		return dead(atoi(argv[2]));
 	if (!strcmp(argv[1], "map"))

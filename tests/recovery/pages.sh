@@ -18,7 +18,7 @@ serve()		# COMMAND...
 }
 
 for options in "" "--kill-every 20ms"; do
-	for what in "reads $seconds" "agree 400" "map $seconds"; do
+	for what in "reads $seconds" "agree 400" "places 1500" "map $seconds"; do
 		image "$img" 64M
 		# shellcheck disable=SC2086
 		serve "$pages" $what
