@@ -28,6 +28,7 @@ static struct {
 	uint32_t bucket[BUCKETS];	/* cell + 1 */
 	uint32_t dirty[RK_CELLS], n_dirty;
 	uint32_t hand;			/* whose turn it is to go */
+	uint32_t n_used;
 	bool names, urgent;
 } pages;
 
@@ -42,7 +43,7 @@ static uint32_t *bucket(struct rk__node n)
 
 uint32_t rk__cell_find(struct rk__node n)
 {
-	uint32_t i = *bucket(n);
+	uint32_t i = pages.n_used ? *bucket(n) : 0;
 
 	while (i && !rk__same_node(rk__cell_node(i - 1), n))
 		i = rk__cell[i - 1].next;
@@ -55,6 +56,7 @@ static void hash(uint32_t i)
 
 	rk__cell[i].next = *head;
 	*head = i + 1;
+	pages.n_used++;
 }
 
 static void unhash(uint32_t i)
@@ -66,6 +68,7 @@ static void unhash(uint32_t i)
 		at = &rk__cell[*at - 1].next;
 	}
 	*at = rk__cell[i].next;
+	pages.n_used--;
 }
 
 /* --- one cell ---------------------------------------------------------------------- */

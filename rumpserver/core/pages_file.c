@@ -118,9 +118,11 @@ static bool make_room(void)
 	return i != 0;
 }
 
-static int open_memfd(uint64_t size)
+/* Clients can seal it as well, if anybody can. */
+static int open_memfd(uint64_t size, bool sealed)
 {
-	int fd = memfd_create("rump-pages", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memfd_create("rump-pages", MFD_CLOEXEC |
+			      (sealed ? MFD_ALLOW_SEALING : 0));
 
 	if (fd >= 0 && ftruncate(fd, (off_t)size) == 0)
 		return fd;
@@ -151,7 +153,7 @@ int rk__pages_make(uint32_t i, bool sealed)
 		return -EOPNOTSUPP;
 	if (files.n >= FILES_MAX && !make_room())
 		return -EAGAIN;
-	fd = open_memfd(c->st.size);
+	fd = open_memfd(c->st.size, sealed);
 	if (fd < 0)
 		return fd;
 	files.n++;

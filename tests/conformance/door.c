@@ -61,7 +61,8 @@ static void attach(struct user *u)
 	int r = rk_socket_path(NULL, path, sizeof path);
 
 	if (r == 0)
-		r = rk_attach(path, 0, &u->client);
+		r = rk_attach(path, getenv("PAGES") ?
+			      RK_ATTACH_PAGES : 0, &u->client);
 	if (r < 0) {
 		fprintf(stderr, "replay: no server: %s\n", strerror(-r));
 		exit(2);

@@ -18,7 +18,8 @@ static int l_attach(void)
 
 	if (client)
 		return 0;
-	return e < 0 ? e : rk_attach(path, 0, &client);
+	return e < 0 ? e : rk_attach(path, getenv("PAGES") ?
+				  RK_ATTACH_PAGES : 0, &client);
 }
 
 static int l_open(const char *path, int flags, unsigned mode)
