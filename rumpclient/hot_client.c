@@ -3,7 +3,6 @@
  * make what is known of descriptors and directories void.
  */
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -44,14 +43,12 @@ void rk__hot_around(struct rk_client *c, const struct rk_request *req)
 		lose(h, req->arg[0]);
 		break;
 	case RK_OP_dup3:
-		if (req->arg[0] != req->arg[1])
-			lose(h, req->arg[1]);
+		change(h, req->arg[1]);
 		break;
 	case RK_OP_close_range:
 		for (uint64_t fd = req->arg[0]; fd <= req->arg[1] &&
-		     fd < RK_HOT_FDS && !(req->arg[2] & CLOSE_RANGE_CLOEXEC);
-		     fd++)
-			lose(h, fd);
+		     fd < RK_HOT_FDS; fd++)
+			change(h, fd);
 		break;
 	case RK_OP_chdir:
 	case RK_OP_fchdir:

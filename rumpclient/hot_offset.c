@@ -103,13 +103,17 @@ static unsigned offsets_of(const struct rk_request *req, uint64_t ret[2])
 	case RK_OP_lseek:
 	case RK_OP_getdents:
 	case RK_OP_dup:
-	case RK_OP_dup3:
 	case RK_OP_fcntl:
 	case RK_OP_pread2:
 	case RK_OP_pwrite2:
 	case RK_OP_offer:
 		ret[0] = req->arg[0];
 		return 1;
+	case RK_OP_dup3:
+		/* It may fail, and the second stay what it is. */
+		ret[0] = req->arg[0];
+		ret[1] = req->arg[1];
+		return 2;
 	case RK_OP_copy_file_range:
 		ret[0] = req->arg[0];
 		ret[1] = req->arg[2];
@@ -127,6 +131,12 @@ void rk__hot_give_back(struct rk_client *c, struct rk__link *l,
 
 	for (unsigned i = 0; i < n; i++)
 		enter(c, l, fd[i]);
+	for (uint64_t k = req->arg[0]; req->op == RK_OP_close_range &&
+	     k <= req->arg[1] && k < RK_HOT_FDS; k++)
+		if (atomic_load(place_of(c, k)) & BORROWED) {
+			enter(c, l, k);
+			leave(c, k);
+		}
 }
 
 void rk__hot_gave_back(struct rk_client *c, const struct rk_request *req)

@@ -2,7 +2,9 @@
  * pages_offset.c - offsets that a client keeps itself, against a model: open files
  * with one descriptor and with several, forks, and threads that share one.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -106,6 +108,15 @@ static void step(struct rk_client *c, unsigned i)
 	case 5:
 		if (rnd(4) == 0)
 			in_child(c, p);
+		break;
+	case 8:
+		/* What fails leaves offsets as they are. */
+		CHECK(rk_dup3(c, 1000, p->fd, 0) == -EBADF, "dup3");
+		CHECK(rk_close_range(c, 0, ~0u, 1u << 20) == -EINVAL,
+		      "close_range");
+		CHECK(rk_close_range(c, 0, ~0u, CLOSE_RANGE_CLOEXEC) == 0,
+		      "close_range");
+		read_some(c, p);
 		break;
 	case 6:
 		r = rk_dup(c, p->fd, 0);
