@@ -40,8 +40,13 @@ static bool makes_descriptor(long nr)
 
 static bool names_own(long nr, const uint64_t arg[6])
 {
-	return nr >= 0 && nr < RK__CALLS && rk__class[nr] == RK__CLASS_FD0 &&
-	       arg[0] < RK__MAP_FDS && rk__fd_is_own((int)arg[0]);
+	/* libc's fstat is fstatat with no path. */
+	bool by_fd = nr == SYS_newfstatat ? arg[3] & AT_EMPTY_PATH :
+		     nr == SYS_statx	  ? arg[2] & AT_EMPTY_PATH :
+		     nr >= 0 && nr < RK__CALLS &&
+			     rk__class[nr] == RK__CLASS_FD0;
+
+	return by_fd && arg[0] < RK__MAP_FDS && rk__fd_is_own((int)arg[0]);
 }
 
 static int64_t route(struct rk__task *t, long nr, const uint64_t arg[6])
