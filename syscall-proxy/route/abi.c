@@ -25,11 +25,11 @@ uint64_t rk__dev(uint32_t server, uint64_t dev)
 	       (uint64_t)(minor & ~0xffu) << 12;
 }
 
-int rk__put_stat(struct rk__task *t, uint64_t at, uint32_t server,
-		 const struct rk_stat *st)
+int rk__put_stat_on(struct rk__task *t, uint64_t at, uint64_t dev,
+		    const struct rk_stat *st)
 {
 	struct stat s = {
-		.st_dev = rk__dev(server, st->dev),
+		.st_dev = dev,
 		.st_ino = st->ino,
 		.st_nlink = st->nlink,
 		.st_mode = st->mode,
@@ -48,6 +48,12 @@ int rk__put_stat(struct rk__task *t, uint64_t at, uint32_t server,
 	};
 
 	return t->host->copy_out(t, at, &s, sizeof s);
+}
+
+int rk__put_stat(struct rk__task *t, uint64_t at, uint32_t server,
+		 const struct rk_stat *st)
+{
+	return rk__put_stat_on(t, at, rk__dev(server, st->dev), st);
 }
 
 static struct statx_timestamp time_of(const struct rk_time *t)
@@ -79,7 +85,7 @@ static uint64_t attributes_of(const struct rk_stat *st, uint64_t *ret_known)
 }
 
 /* As the kernel's own encoding of a device number: 12 and 20 bits. */
-int rk__put_statx(struct rk__task *t, uint64_t at, uint32_t server,
+int rk__put_statx(struct rk__task *t, uint64_t at, uint64_t dev,
 		  const struct rk_stat *st)
 {
 	uint64_t known_attributes;
@@ -100,9 +106,10 @@ int rk__put_statx(struct rk__task *t, uint64_t at, uint32_t server,
 		.stx_rdev_major = (uint32_t)(st->rdev >> 8) & 0xfff,
 		.stx_rdev_minor = (uint32_t)(st->rdev & 0xff) |
 				  ((uint32_t)(st->rdev >> 12) & 0xfff00),
-		.stx_dev_major = DEV_MAJOR,
-		.stx_dev_minor = minor_of(server, st->dev),
-		.stx_mnt_id = (uint64_t)DEV_MAJOR << 20 | minor_of(server, st->dev),
+		.stx_dev_major = (uint32_t)(dev >> 8) & 0xfff,
+		.stx_dev_minor = (uint32_t)(dev & 0xff) |
+				 ((uint32_t)(dev >> 12) & 0xfff00),
+		.stx_mnt_id = dev,
 	};
 
 	if (st->btime.sec || st->btime.nsec)

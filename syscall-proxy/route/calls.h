@@ -37,7 +37,9 @@ int64_t rk__reopen(const struct rk__place *p, uint32_t flags);
  * -EFAULT. */
 int rk__put_stat(struct rk__task *t, uint64_t at, uint32_t server,
 		 const struct rk_stat *st);
-int rk__put_statx(struct rk__task *t, uint64_t at, uint32_t server,
+int rk__put_stat_on(struct rk__task *t, uint64_t at, uint64_t dev,
+		    const struct rk_stat *st);
+int rk__put_statx(struct rk__task *t, uint64_t at, uint64_t dev,
 		  const struct rk_stat *st);
 int rk__put_statfs(struct rk__task *t, uint64_t at,
 		   const struct rk_statfs *st);

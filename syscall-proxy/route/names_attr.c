@@ -4,7 +4,9 @@
  */
 #include <errno.h>
 #include <linux/stat.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include "named.h"
 
@@ -13,14 +15,60 @@ enum { STAT_BYTES = 144, STATX_BYTES = 256, STATFS_BYTES = 120 };
 
 /* --- stat ------------------------------------------------------------------------- */
 
+/*
+ * Over a mount, a file is on the device that the mount's own descriptors of it
+ * say. It is asked once: what the mount says of its root, and what the server
+ * does. -EXDEV: it is on another of the server's mounts.
+ */
+static int64_t dev_over(struct rk__task *t, const struct rk__place *p,
+			uint64_t dev, uint64_t *ret)
+{
+	static _Atomic uint64_t known[RK__PROXY_MOUNTS][2];
+	int mount = rk__mount_of(t->config, p->path);
+	struct stat host;
+	struct rk_stat st;
+	const char *root;
+	int64_t r;
+
+	if (mount < 0)
+		return -EXDEV;
+	if (!known[mount][0]) {
+		root = t->config->mount[mount].path;
+		root = *root ? root : "/";
+		r = rk_fstatat(p->client, RK_AT_FDCWD, root, &st, 0);
+		if (r == 0)
+			r = t->host->native(t, SYS_newfstatat,
+				(const uint64_t[6]){ (uint64_t)AT_FDCWD,
+					(uintptr_t)root, (uintptr_t)&host });
+		if (r < 0)
+			return -EXDEV;
+		known[mount][1] = host.st_dev;
+		known[mount][0] = st.dev;
+	}
+	*ret = known[mount][1];
+	return known[mount][0] == dev ? 0 : -EXDEV;
+}
+
+/* What there is of a file, and st_dev of it. */
+static int64_t look(struct rk__task *t, struct rk__place *p, uint32_t flags,
+		    struct rk_stat *st, uint64_t *ret_dev)
+{
+	int64_t r = rk_fstatat(p->client, p->dirfd, p->path, st,
+			       rk__at_flags(p, flags));
+
+	*ret_dev = r < 0 ? 0 : rk__dev(p->server, st->dev);
+	return r < 0 || !t->config->over_mount ? r :
+	       dev_over(t, p, st->dev, ret_dev);
+}
+
 static int64_t do_stat(struct rk__task *t, const struct rk__named *n,
 		       struct rk__place *p)
 {
 	struct rk_stat st;
-	int64_t r = rk_fstatat(p->client, p->dirfd, p->path, &st,
-			       rk__at_flags(p, n->arg[3]));
+	uint64_t dev;
+	int64_t r = look(t, p, (uint32_t)n->arg[3], &st, &dev);
 
-	return r < 0 ? r : rk__put_stat(t, n->arg[2], p->server, &st);
+	return r < 0 ? r : rk__put_stat_on(t, n->arg[2], dev, &st);
 }
 
 static enum rk__routed stat_at(struct rk__task *t, uint64_t dirfd,
@@ -31,6 +79,7 @@ static enum rk__routed stat_at(struct rk__task *t, uint64_t dirfd,
 		.nr = SYS_newfstatat, .arg = { dirfd, path, st, flags },
 		.path = 1, .how = rk__how_of(flags),
 		.empty = flags & AT_EMPTY_PATH, .inside = do_stat,
+		.no_mount = t->host->foreign,
 		.memory = { { RK__OUT, 2, STAT_BYTES } },
 	}, ret);
 }
@@ -59,14 +108,14 @@ static int64_t do_statx(struct rk__task *t, const struct rk__named *n,
 {
 	struct rk_stat st;
 	uint32_t flags = (uint32_t)n->arg[2], mask = (uint32_t)n->arg[3];
+	uint64_t dev;
 	int64_t r;
 
 	if ((mask & STATX__RESERVED) ||
 	    (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
 		return -EINVAL;
-	r = rk_fstatat(p->client, p->dirfd, p->path, &st,
-		       rk__at_flags(p, flags));
-	return r < 0 ? r : rk__put_statx(t, n->arg[4], p->server, &st);
+	r = look(t, p, flags, &st, &dev);
+	return r < 0 ? r : rk__put_statx(t, n->arg[4], dev, &st);
 }
 
 enum rk__routed rk__call_statx(struct rk__task *t, long nr,
@@ -75,6 +124,7 @@ enum rk__routed rk__call_statx(struct rk__task *t, long nr,
 	struct rk__named n = {
 		.nr = nr, .path = 1, .how = rk__how_of(arg[2]),
 		.empty = arg[2] & AT_EMPTY_PATH, .inside = do_statx,
+		.no_mount = t->host->foreign,
 		.memory = { { RK__OUT, 4, STATX_BYTES } },
 	};
 
