@@ -14,6 +14,8 @@ compare ext4 mount "kills" --kill-every 20ms
 compare ext4 library "no kills"
 compare ext4 library "kills" --kill-every 20ms
 [ "$LONG" = 1 ] || exit 0
+compare ext4 route "no kills"
+compare ext4 route "kills" --kill-every 20ms
 points=$(sed -n '/define RK_CRASHPOINTS/,/^$/p' \
 	"$SOURCE/rumpserver/recovery/family.h" |
 	grep -o 'X([a-z_]*)' | tr -d 'X()')
