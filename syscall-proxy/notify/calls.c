@@ -92,6 +92,8 @@ static bool special(struct call *c, int64_t *ret)
 	const uint64_t *a = c->arg;
 
 	switch (c->nr) {
+	case SYS_mmap:
+		return map_private(c, ret);
 	case SYS_dup:
 		duplicate(c, (int)a[0], 0, 0, ret);
 		return true;
@@ -241,6 +243,8 @@ void call_serve(struct call *c, int64_t *ret)
 	c->base.cwd = c->task->cwd;
 	c->base.cwd_apart = c->task->apart >= 0;
 	ids_enter(c);
+	if (c->task->swapped)
+		map_restore(c);
 	if (!special(c, ret)) {
 		look_at(c);
 		if (rk__route(&c->base, c->nr, c->arg, ret) == RK__NATIVE)

@@ -160,6 +160,11 @@ static int put(struct call *c, int fd, int minimum, uint32_t flags)
 	return r;
 }
 
+int fds_replace(struct call *c, int fd, int number, uint32_t flags)
+{
+	return add_at(c, fd, number, flags);
+}
+
 int fds_put(struct call *c, int fd, uint32_t flags)
 {
 	return put(c, fd, 0, flags);

@@ -27,6 +27,7 @@ enum {
 	WORKERS_SPARE = 2,		/* that wait for calls, at least */
 	WORKERS_IDLE_MAX = 4,
 	ARENA = 1 << 20,
+	SWAPS = 4,
 	LONG_NS = 20 * 1000 * 1000,	/* a call that lasts is looked after */
 	LONG_TICK_MS = 5,
 };
@@ -35,6 +36,15 @@ enum {
 struct ids {
 	uint32_t uid, gid, n_groups;
 	uint32_t group[GROUPS_MAX];
+};
+
+/* A number that is something else for the time of a call (map.c). */
+struct swap {
+	int fd, placeholder;		/* -1: none */
+	uint32_t flags;
+	pid_t tid;
+	uint64_t at;			/* ns */
+	struct rk__mark copy;
 };
 
 struct task {
@@ -50,6 +60,8 @@ struct task {
 	/* its directory on the host, where the kernel has another; -1 */
 	int apart;
 	bool lost;			/* nobody knows where it is */
+	struct swap swap[SWAPS];
+	atomic_bool swapped;		/* some of these are in use */
 	unsigned execs;			/* tried, since one went on */
 	struct ids ids;
 	bool foreign;			/* not our own ids */
@@ -178,6 +190,8 @@ int fds_borrow(struct rk__task *t, int fd);
 void fds_give_back(struct rk__task *t, int fd);
 /* A further one for `fd`, which remains ours. */
 int fds_put(struct call *c, int fd, uint32_t flags);
+/* The number becomes `fd`, which remains ours. */
+int fds_replace(struct call *c, int fd, int number, uint32_t flags);
 int fds_install_host(struct rk__task *t, int fd, uint32_t flags);
 /* A further descriptor of the caller for what its `fd` is, the lowest that is
  * free and will do, from `minimum` on. */
@@ -193,6 +207,13 @@ int64_t native_call(struct rk__task *t, long nr, const uint64_t arg[6]);
 void native_apart(struct call *c, int64_t *ret);
 int native_cwd(struct rk__task *t, char *ret, size_t size);
 int native_path(struct rk__task *t, int fd, char *ret, size_t size);
+
+/* --- map.c -------------------------------------------------------------------- */
+
+/* mmap, if it is a private mapping of a server's file. */
+bool map_private(struct call *c, int64_t *ret);
+/* What was another for the time of a call is itself again. */
+void map_restore(struct call *c);
 
 /* --- exec.c ------------------------------------------------------------------- */
 

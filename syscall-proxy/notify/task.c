@@ -47,6 +47,9 @@ static void destroy(struct rk__notifier *n, struct task *t)
 	if (t->cwd_fd >= 0 &&
 	    rk__registry_client(n->how.registry, t->cwd.server, &own) == 0)
 		rk_close(own, t->cwd_fd);
+	for (int i = 0; i < SWAPS; i++)
+		if (t->swap[i].placeholder >= 0)
+			close(t->swap[i].placeholder);
 	if (t->apart >= 0)
 		close(t->apart);
 	close(t->pidfd);
@@ -279,6 +282,8 @@ static int make(struct rk__notifier *n, pid_t pid, const struct status *s,
 	t->pid = pid;
 	t->cwd.fd = RK_AT_FDCWD;
 	t->cwd_fd = t->apart = -1;
+	for (int i = 0; i < SWAPS; i++)
+		t->swap[i].placeholder = -1;
 	t->refs = 2;
 	t->hint = RK__FILTER_BASE;
 	t->umask = s->umask;
