@@ -125,12 +125,19 @@ bool map_private(struct call *c, int64_t *ret)
 {
 	const uint64_t *a = c->arg;
 	struct rk__target f;
+	int64_t flags;
 	int memfd, e;
 
-	if (!((int)a[3] & MAP_PRIVATE) || (int)a[3] & MAP_ANONYMOUS || !a[1] ||
+	if (((int)a[3] & MAP_TYPE) != MAP_PRIVATE ||
+	    (int)a[3] & MAP_ANONYMOUS || !a[1] ||
 	    a[5] % PAGE || a[5] + a[1] < a[1] || (int64_t)(a[5] + a[1]) < 0 ||
 	    !fds_find(&c->base, (int)a[4], &f))
 		return false;
+	flags = rk_getfl(f.client, f.fd);
+	if (flags < 0 || flags & O_PATH) {
+		*ret = flags < 0 ? flags : -EBADF;
+		return true;
+	}
 	memfd = copy_of(&f, (int64_t)a[5], a[1]);
 	e = memfd < 0 ? memfd : swap(c, (int)a[4], memfd);
 	if (memfd >= 0)
