@@ -30,7 +30,7 @@ int rk__notifier_create(const struct rk__notifier_how *how,
  * To be called now and then, at least every RK__NOTIFY_TICK_MS: looks after calls
  * that wait. Returns false when no process is left that the filter shows.
  */
-enum { RK__NOTIFY_TICK_MS = 50 };
+enum { RK__NOTIFY_TICK_MS = 20 };
 bool rk__notifier_tick(struct rk__notifier *n, int *ret_next_ms);
 /* Readable when a process has ended: then tick. */
 int rk__notifier_fd(const struct rk__notifier *n);

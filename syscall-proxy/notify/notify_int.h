@@ -28,7 +28,7 @@ enum {
 	WORKERS_IDLE_MAX = 4,
 	ARENA = 1 << 20,
 	SWAPS = 4,
-	LONG_NS = 20 * 1000 * 1000,	/* a call that lasts is looked after */
+	LONG_NS = 10 * 1000 * 1000,	/* a call that lasts is looked after */
 	LONG_TICK_MS = 5,
 };
 
