@@ -319,6 +319,7 @@ int rk__notifier_create(const struct rk__notifier_how *how,
 		return -ENOMEM;
 	n->how = *how;
 	pthread_mutex_init(&n->lock, NULL);
+	pthread_mutex_init(&n->settling, NULL);
 	pthread_mutex_init(&n->install, NULL);
 	pthread_cond_init(&n->ended, NULL);
 	e = prepare(n);
@@ -389,6 +390,7 @@ void rk__notifier_destroy(struct rk__notifier *n)
 	if (n->events >= 0)
 		close(n->events);
 	pthread_mutex_destroy(&n->lock);
+	pthread_mutex_destroy(&n->settling);
 	pthread_mutex_destroy(&n->install);
 	pthread_cond_destroy(&n->ended);
 	free(n);

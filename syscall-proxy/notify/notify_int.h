@@ -123,6 +123,7 @@ struct rk__notifier {
 	struct {
 		pid_t tid, pid;
 	} known[THREADS_KNOWN];
+	pthread_mutex_t settling;	/* before all other locks */
 	pthread_mutex_t install;	/* numbers of descriptors are chosen */
 };
 

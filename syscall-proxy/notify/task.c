@@ -87,14 +87,18 @@ static void end(struct rk__notifier *n, pid_t pid)
 void tasks_settle(struct rk__notifier *n)
 {
 	struct epoll_event e[8];
-	int got = epoll_wait(n->events, e, 8, 0);
+	int got;
 
+	/* What another has begun to close is closed when this returns. */
+	pthread_mutex_lock(&n->settling);
+	got = epoll_wait(n->events, e, 8, 0);
 	for (int i = 0; i < got; i++) {
 		if (e[i].data.u32)
 			end(n, (pid_t)e[i].data.u32);
 		else
 			rk__registry_settle(n->how.registry);
 	}
+	pthread_mutex_unlock(&n->settling);
 }
 
 void tasks_destroy(struct rk__notifier *n)
