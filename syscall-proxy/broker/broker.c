@@ -257,7 +257,8 @@ static bool round_of(struct broker *b)
 		p[AT_PEERS + i] = (struct pollfd){ b->peer[i].fd, POLLIN, 0 };
 	if (poll(p, AT_PEERS + PEERS_MAX, timeout) <= 0)
 		return true;
-	if (p[AT_REGISTRY].revents)
+	/* or else the round begins with it */
+	if (p[AT_REGISTRY].revents && !b->notifier)
 		rk__registry_settle(b->registry);
 	if (p[AT_CWDS].revents)
 		rk__cwds_settle(b->cwds);
