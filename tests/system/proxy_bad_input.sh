@@ -39,7 +39,7 @@ refuses "a script for it" 125 'no program for x86-64' "${run[@]}" --proxy=preloa
 # Set-user-ID: without new privileges it runs as who called it, and that is said.
 if can_be_nobody; then
 	mkdir -p "$WORK/user"
-	cp "$img" "$WORK/user/disk.img"
+	image "$WORK/user/disk.img" 16M -t ext4 -E root_owner=65534:65534
 	cp /bin/true "$WORK/setuid"
 	chmod 4755 "$WORK/setuid"
 	as_nobody true

@@ -24,8 +24,8 @@ printf 'echo no shebang; cat f\n' >plain; chmod 755 plain; ./plain
 if [ -n "$busybox" ]; then
 	echo "- static programs"
 	"$busybox" cat f; "$busybox" cat <f; "$busybox" sh -c 'echo new >by-busybox; cat by-busybox; pwd'
-	cp "$busybox" bb; ./bb wc -l <f; "$dir/bb" sh -c './bb cat f | ./bb tail -n 1; /bin/cat f | head -n 1'
-	env -i ./bb sh -c 'cat f >copy; exec /usr/bin/cmp f copy' && echo same
+	mkdir bb; cp "$busybox" bb/busybox; bb/busybox wc -l <f; "$dir/bb/busybox" sh -c 'bb/busybox cat f | bb/busybox tail -n 1; /bin/cat f | head -n 1'
+	env -i bb/busybox sh -c 'cat f >copy; exec /usr/bin/cmp f copy' && echo same
 fi
 if [ -n "$python" ]; then
 	echo "- posix_spawn, vfork, a library in the mount"
@@ -53,7 +53,7 @@ X
 	"$python" spawn.py
 fi
 echo "- a pipeline of both kinds"
-cat f | ./mycat | { [ -z "$busybox" ] && cat || ./bb cat; } | sort -r | tee end | head -n 1; cat end; ls | wc -l
+cat f | ./mycat | { [ -z "$busybox" ] && cat || bb/busybox cat; } | sort -r | tee end | head -n 1; cat end; ls | wc -l
 END
 busybox=$(command -v busybox || true)
 python=$(command -v /usr/bin/python3 || true)

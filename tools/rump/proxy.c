@@ -286,10 +286,15 @@ int proxy_start(struct run *r, const char *socket, char *error)
 static void wait_for_broker(pid_t pid)
 {
 	struct timespec pause = { .tv_nsec = 5000000 };
+	int status = 0;
 
 	for (int i = 0; i < 200; i++) {
-		if (waitpid(pid, NULL, WNOHANG) != 0)
+		if (waitpid(pid, &status, WNOHANG) != 0) {
+			if (WIFSIGNALED(status))
+				complain("proxy: the broker was killed by "
+					 "signal %d", WTERMSIG(status));
 			return;
+		}
 		if (i > 20)
 			nanosleep(&pause, NULL);
 		else
