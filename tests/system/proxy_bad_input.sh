@@ -80,7 +80,7 @@ auto 'preload.*no mount \(--no-fuse\)' "${run[@]}" --proxy=auto --no-fuse "${m[@
 RUMP_PRELOAD=/none auto 'notify' "${run[@]}" --proxy=auto --no-fuse "${m[@]}" -- "${see[@]}"
 if [ "$(id -u)" = 0 ] && unshare -m --propagation private true 2>/dev/null; then
 	for how in "" --proxy=auto; do
-		auto 'preload.*FUSE' unshare -m --propagation private sh -c 'mount --bind /dev/null /dev/fuse
+		auto 'preload.*no mount' unshare -m --propagation private sh -c 'mount --bind /dev/null /dev/fuse
 			exec "$@"' - "${run[@]}" $how "${m[@]}" -- "${see[@]}"
 	done
 fi
