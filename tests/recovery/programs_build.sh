@@ -14,7 +14,7 @@ cat >"$WORK/inside" <<'END'
 set -e
 source=$1 target=$2
 mkdir /vol/src
-tar -C "$source" -cf - CMakeLists.txt protocol rumpclient rumpserver drivers \
+tar -C "$source" -cf - CMakeLists.txt protocol rumpclient rumpserver rumplocal syscall-proxy drivers \
 	tools tests docs LICENSE | tar -C /vol/src -xf -
 export TMPDIR=/vol/tmp
 mkdir "$TMPDIR"

@@ -26,6 +26,8 @@ results()
 	sed -nE 's/^(test[A-Za-z0-9_]* \(.*\)) \.\.\. .*(ok|ERROR|FAIL|skipped).*/\1 \2/p' "$1" |
 		sort
 }
+# A socket has no place in a directory without a mount.
+[ -z "$PROXY" ] || tests="${tests/test_stat/}"
 mkdir "$WORK/host"
 run=("$python" -m test -v --timeout 120 --tempdir)
 timeout -k 5 800 bash "$WORK/inside" "$WORK/host" "${run[@]}" "$WORK/host" $tests \
