@@ -7,8 +7,20 @@
 need_root "users, and a native mount to compare with"
 . "$SOURCE/tests/harness/conformance.sh"
 
+# What a proxy does wrong it might do to the host: that can only be read.
+if [ -z "${READ_ONLY_HOST:-}" ]; then
+	mkdir "$WORK/all"
+	READ_ONLY_HOST=1 TMPDIR=$WORK/all unshare -m --propagation private sh -c '
+		mount --bind "$TMPDIR" "$TMPDIR" && mount --bind /run /run &&
+		mount -o remount,ro,bind / && cd "$TMPDIR" && exec bash "$@"' \
+		- "$(realpath "$0")"
+	exit 0
+fi
 natively cat
-for door in preload notify preload-over notify-over; do
-	compare ext4 $door "no kills"
+doors="preload notify"
+[ "$LONG" = 0 ] || doors="preload notify preload-over notify-over"
+for door in $doors; do
+	[ "$LONG" = 0 ] && [ "$door" = notify ] || compare ext4 $door "no kills"
 	compare ext4 $door "kills" --kill-every 20ms
 done
+[ "$LONG" = 1 ] || compare ext4 preload-over "kills" --kill-every 20ms

@@ -56,7 +56,7 @@ static const char help[] =
 "times are written like 50ms, 10s, 2m\n"
 "\n"
 "examples: rump run -m /vol=ext4:disk.img,ro -- ls -l /vol\n"
-"          rump run --proxy=preload -m /vol=ext4:disk.img -- git -C /vol/src status\n"
+"          rump run --proxy=preload -m /vol=ext4:disk.img -- ls -l /vol\n"
 "          rump run --root ext4:rootfs.img --bind /etc/resolv.conf -- /bin/sh\n";
 
 __attribute__((format(printf, 3, 4)))
