@@ -1,7 +1,7 @@
 #!/bin/bash
-# conformance_proxy.sh - without a mount, through the proxies, and with one
-# underneath, programs are told what the file system does natively: the same
-# scripts of system calls, without kills and with them.
+# conformance_proxy.sh - without a mount, through the proxies, programs are told
+# what the file system does natively: the same scripts of system calls, without
+# kills and with them.
 # limit: 240 1800
 . "$(dirname "$0")/../harness/lib.sh"
 need_root "users, and a native mount to compare with"
@@ -17,10 +17,9 @@ if [ -z "${READ_ONLY_HOST:-}" ]; then
 	exit 0
 fi
 natively cat
-doors="preload notify"
-[ "$LONG" = 0 ] || doors="preload notify preload-over notify-over"
-for door in $doors; do
-	[ "$LONG" = 0 ] && [ "$door" = notify ] || compare ext4 $door "no kills"
-	compare ext4 $door "kills" --kill-every 20ms
-done
-[ "$LONG" = 1 ] || compare ext4 preload-over "kills" --kill-every 20ms
+compare ext4 preload "no kills"
+compare ext4 preload "kills" --kill-every 20ms
+# Through the notifier, what it does as the file system itself does.
+natively cat acls names attrs linking opening
+compare ext4 notify "no kills"
+compare ext4 notify "kills" --kill-every 20ms
