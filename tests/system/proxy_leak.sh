@@ -2,7 +2,7 @@
 # proxy_leak.sh - a thousand forks and execs that inherit open files through a
 # proxy leave none of them open: the blocks and the inodes of files that were
 # removed meanwhile are free at the end, and no client is left.
-# limit: 120
+# limit: 300
 . "$(dirname "$0")/../harness/lib.sh"
 times=1000
 img=$WORK/disk.img
@@ -37,7 +37,7 @@ END
 for door in ${PROXY:-preload notify}; do
 	image "$img" 32M -t ext4 -E "root_owner=$(id -u):$(id -g)"
 	name=leak-$$
-	timeout -k 5 100 "$RUMP" run --proxy="$door" --name "$name" -m "/vol=ext4:$img" -- \
+	timeout -k 5 280 "$RUMP" run --proxy="$door" --name "$name" -m "/vol=ext4:$img" -- \
 		bash "$WORK/inside" "$times" "$(command -v busybox || true)" \
 		>"$WORK/log" 2>&1 </dev/null ||
 		{ tail -n 20 "$WORK/log" >&2; fail "$door: files stay open"; }
