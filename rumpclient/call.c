@@ -111,6 +111,10 @@ static int sleep_for_answer(struct rk__call *call, struct rk_slot *slot,
 
 		if (answered == seq)
 			break;
+		/* Of a call before the fork: the parent went on, and its next
+		 * answer stands there. */
+		if (l->orphan && (int64_t)(answered - seq) > 0)
+			return -EINTR;
 		r = rk__link_sleep(l, (_Atomic uint32_t *)&slot->answered,
 				   (uint32_t)answered);
 		if (r == -EINTR && !cancelled) {

@@ -7,7 +7,8 @@
  *
  * A handler may fork in the middle of a call, and the child go on with it: the
  * answer is in memory that both have, and both take it, as both would come back
- * from the system call. Until then the child keeps that link.
+ * from the system call. Until then the child keeps that link. If the parent has
+ * asked for something else by then, the child's call ends as interrupted.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -69,8 +70,9 @@ void rk__link_orphan(struct rk__link *l)
 
 	l->orphan = true;
 	l->client = NULL;
+	/* The parent may have gone on by now. */
 	if (slot && l->seq != l->taken_seq &&
-	    atomic_load(&slot->asked) == l->seq)
+	    (int64_t)(atomic_load(&slot->asked) - l->seq) >= 0)
 		return;
 	/* It was not asked yet, or is to be answered by a message: that is the
 	 * parent's alone. */

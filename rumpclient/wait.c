@@ -77,7 +77,7 @@ static bool connection_ended(const struct rk__link *l)
 {
 	struct pollfd p = { .fd = l->fd, .events = POLLRDHUP };
 
-	return poll(&p, 1, 0) > 0;
+	return l->fd < 0 || poll(&p, 1, 0) > 0;
 }
 
 /* Of linux/futex.h, which older systems lack. */
