@@ -174,9 +174,10 @@ Test(client_signal, a_wait_that_is_left)
 	attach(0);
 	sigaction(SIGALRM, &sa, NULL);
 	for (volatile int i = 0; i < 5; i++) {
-		setitimer(ITIMER_REAL, &soon, NULL);
-		if (sigsetjmp(back, 1) == 0)
+		if (sigsetjmp(back, 1) == 0) {
+			setitimer(ITIMER_REAL, &soon, NULL);
 			rk_flock(client, 3, LOCK_EX);
+		}
 		cr_assert_eq(rk_null(client), 0);
 	}
 	cr_expect_eq(atomic_load(&fake.n_hello[RK_HELLO_THREAD]), 0);
@@ -186,25 +187,35 @@ Test(client_signal, a_wait_that_is_left)
 /* --- children ------------------------------------------------------------------- */
 
 static pid_t child;
+static volatile sig_atomic_t forked;
+static const struct itimerval often = {
+	.it_value.tv_usec = 50000, .it_interval.tv_usec = 50000,
+};
 
+/* Again, should the call not have begun yet. */
 static void fork_in_handler(int signal)
 {
 	(void)signal;
-	if (!child)
-		child = fork();
+	if (forked)
+		return;
+	forked = 1;
+	child = fork();
+	if (child == 0)
+		setitimer(ITIMER_REAL, &often, NULL);
 }
 
 /* Both come back to the call, and both have its answer. */
 Test(client_signal, a_handler_forks)
 {
 	struct sigaction sa = { .sa_handler = fork_in_handler };
-	const struct itimerval soon = { .it_value.tv_usec = 50000 };
+	const struct itimerval never = { 0 };
 	int status;
 
 	attach(0);
 	sigaction(SIGALRM, &sa, NULL);
-	setitimer(ITIMER_REAL, &soon, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
 	cr_assert_eq(rk_flock(client, 3, LOCK_EX), -EINTR);
+	setitimer(ITIMER_REAL, &never, NULL);
 	if (child == 0)
 		_exit(rk_null(client) != 0);
 	cr_assert_eq(rk_null(client), 0);
