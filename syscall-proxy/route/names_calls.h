@@ -61,6 +61,8 @@
 	X(inotify_add_watch, ANY)					\
 	X(fanotify_mark, ANY)						\
 	X(chroot, ANY)							\
+	X(unshare, ANY)							\
+	X(setns, ANY)							\
 	X(pivot_root, ANY)						\
 	X(mount, ANY)							\
 	X(umount2, ANY)							\

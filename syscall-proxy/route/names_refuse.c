@@ -4,6 +4,7 @@
  * which cannot do it; on the host's files they are the host's.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -47,7 +48,6 @@ enum rk__routed rk__call_##name(struct rk__task *t, long nr,		\
 /* Notices are the kernel's: as if it had no room for a watch, which programs
  * answer by looking themselves. */
 REFUSED(inotify_add_watch, 1, RK__NO_WORD, ENOSPC)
-REFUSED(chroot, 0, RK__NO_WORD, EPERM)
 REFUSED(swapon, 0, RK__NO_WORD, EINVAL)
 REFUSED(swapoff, 0, RK__NO_WORD, EINVAL)
 REFUSED(acct, 0, RK__NO_WORD, EACCES)
@@ -61,10 +61,42 @@ enum rk__routed rk__call_fanotify_mark(struct rk__task *t, long nr,
 	return arg[4] ? refused(t, nr, arg, 4, 3, ENODEV, ret) : RK__NATIVE;
 }
 
+/* --- what would make paths and descriptors mean something else -------------------- */
+
+/* Paths are compared with the mounts by their letters, so the root stays what it
+ * is, also if it is the host's that is named. */
+enum rk__routed rk__call_chroot(struct rk__task *t, long nr,
+				const uint64_t arg[6], int64_t *ret)
+{
+	*ret = -EPERM;
+	return RK__DONE;
+}
+
 enum rk__routed rk__call_pivot_root(struct rk__task *t, long nr,
 				    const uint64_t arg[6], int64_t *ret)
 {
-	return refused(t, nr, arg, 0, RK__NO_WORD, EINVAL, ret);
+	*ret = -EPERM;
+	return RK__DONE;
+}
+
+/* A process has one directory, one table of descriptors, one user for its
+ * servers, in all of its threads. */
+enum rk__routed rk__call_unshare(struct rk__task *t, long nr,
+				 const uint64_t arg[6], int64_t *ret)
+{
+	*ret = -EPERM;
+	return arg[0] & (CLONE_FS | CLONE_FILES | CLONE_NEWNS | CLONE_NEWUSER) ?
+	       RK__DONE : RK__NATIVE;
+}
+
+enum rk__routed rk__call_setns(struct rk__task *t, long nr,
+			       const uint64_t arg[6], int64_t *ret)
+{
+	const uint64_t harmless = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+				  CLONE_NEWCGROUP | CLONE_NEWPID;
+
+	*ret = -EPERM;
+	return arg[1] && !(arg[1] & ~harmless) ? RK__NATIVE : RK__DONE;
 }
 
 /* A mount of the kernel on a directory of ours would be one that nobody sees.
