@@ -64,7 +64,8 @@ enum rk__outcome rk__syscall(struct rk__handle *h, uint32_t channel,
 	(void)channel;
 	for (uint32_t i = 0; i < req->in_len; i++)
 		sum = (uint8_t)(sum + in[i]);
-	if (req->op == RK_OP_flock) {
+	/* As the core has it: nobody waits again for who gave up. */
+	if (req->op == RK_OP_flock && !(req->flags & RK_REQ_CANCELLED)) {
 		h->parked = true;
 		parked[h->slot - RK_SLOT_CHANNEL(7, 0)] = h;
 		return RK_PARKED;

@@ -177,24 +177,32 @@ static int64_t serve(void *ctx, const struct rk_request *req, const void *p,
 		     void *room, uint32_t *ret_out_len)
 {
 	uint32_t n = (uint32_t)take(2);
+	int64_t r;
 
 	*ret_out_len = n = n < req->out_len ? n : req->out_len;
 	if (req->out_len && (n & 3) == 0)
 		*ret_out_len = n = req->out_len;
-	for (uint32_t i = 0; i < n && left; i++)
-		((uint8_t *)room)[i] = (uint8_t)take(1);
 	switch (take(1) & 7) {
 	case 0: case 1:
-		return believed(req, ret_out_len, -EXDEV);
+		r = -EXDEV;
+		break;
 	case 2:
-		return believed(req, ret_out_len, -(int64_t)take(1));
+		r = -(int64_t)take(1);
+		break;
 	case 3:
-		return believed(req, ret_out_len, (int64_t)take(8));
+		r = (int64_t)take(8);
+		break;
 	case 4:
-		return believed(req, ret_out_len, 0);
+		r = 0;
+		break;
 	default:
-		return believed(req, ret_out_len, n);
+		r = n;
 	}
+	r = believed(req, ret_out_len, r);
+	/* Nothing comes back with an error: the room is the caller's own. */
+	for (uint32_t i = 0; i < *ret_out_len && left; i++)
+		((uint8_t *)room)[i] = (uint8_t)take(1);
+	return r;
 }
 
 static const struct rk__proxy_config plain = {
