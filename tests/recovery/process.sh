@@ -31,5 +31,5 @@ try()
 try "verifier" -- "$verifier" -f -s "$seconds" -r "$seed" /vol
 try "model, mount" -- "$model" -n "$ops" -s "$seed" /vol
 try "model, library" --no-fuse -- "$model" -l -n "$ops" -s "$seed" /vol
-try "every op" --no-fuse -- "$BUILD/tests/system/system-all_ops"
+try "every op" --no-fuse -- "$BUILD/tests/system/system-all_ops" process
 [ "$LONG" = 0 ] || bash "$SOURCE/tests/system/conformance.sh"

@@ -63,7 +63,7 @@ for every in 3ms 20ms; do
 		--kill-every "$every" -- -l /vol "$rounds"
 	[ "$(kills_in "$WORK/log")" -gt 0 ] || fail "the server was never killed"
 done
-points "library, dies at every crash point" --no-fuse -- -l /vol $((rounds * 2))
-points "mount, dies at every crash point" -- /vol $((rounds * 2))
+points "library, dies at every crash point" --no-fuse -- -l /vol $((rounds * 4))
+points "mount, dies at every crash point" -- /vol $((rounds * 4))
 try "interrupt, library" interrupt --no-fuse --kill-every 5ms -- -l -b /vol "$rounds"
 try "interrupt, mount" interrupt --kill-every 5ms -- -b /vol "$rounds"
