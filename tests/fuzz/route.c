@@ -136,7 +136,7 @@ static int64_t native(struct rk__task *t, long nr, const uint64_t a[6])
 		return what & 1 ? -EINVAL : -ENOENT;
 	n = n < a[word + 1] ? n : a[word + 1];
 	/* The caller's own words come here as they are; ours are far above. */
-	if (a[word] < 1ull << 32)
+	if (a[word] < 1ull << 32 || a[word] >> 47)
 		return copy_out(t, a[word], link, n) < 0 ? -EFAULT : (int64_t)n;
 	memcpy((void *)(uintptr_t)a[word], link, n);
 	return (int64_t)n;
