@@ -4,13 +4,12 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "client_int.h"
+#include "statx.h"
 
 enum { CARRY = 64 << 10 };		/* bytes that cross the border at once */
 
@@ -132,54 +131,6 @@ int64_t rk_writev(struct rk_client *client, int32_t fd,
 
 /* --- statx -------------------------------------------------------------------- */
 
-static struct statx_timestamp time_of(const struct rk_time *t)
-{
-	return (struct statx_timestamp){ .tv_sec = t->sec, .tv_nsec = t->nsec };
-}
-
-static const struct {
-	uint32_t flag;
-	uint64_t attribute;
-} attributes[] = {
-	{ FS_COMPR_FL, STATX_ATTR_COMPRESSED },
-	{ FS_IMMUTABLE_FL, STATX_ATTR_IMMUTABLE },
-	{ FS_APPEND_FL, STATX_ATTR_APPEND },
-	{ FS_NODUMP_FL, STATX_ATTR_NODUMP },
-	{ FS_ENCRYPT_FL, STATX_ATTR_ENCRYPTED },
-	{ FS_VERITY_FL, STATX_ATTR_VERITY },
-};
-
-static void fill(const struct rk_stat *st, struct statx *x)
-{
-	*x = (struct statx){
-		.stx_mask = STATX_BASIC_STATS | STATX_MNT_ID,
-		.stx_blksize = st->blksize,
-		.stx_nlink = st->nlink,
-		.stx_uid = st->uid,
-		.stx_gid = st->gid,
-		.stx_mode = (uint16_t)st->mode,
-		.stx_ino = st->ino,
-		.stx_size = st->size,
-		.stx_blocks = st->blocks,
-		.stx_atime = time_of(&st->atime),
-		.stx_btime = time_of(&st->btime),
-		.stx_ctime = time_of(&st->ctime),
-		.stx_mtime = time_of(&st->mtime),
-		.stx_rdev_major = major(st->rdev),
-		.stx_rdev_minor = minor(st->rdev),
-		.stx_dev_major = major(st->dev),
-		.stx_dev_minor = minor(st->dev),
-		.stx_mnt_id = st->dev,
-	};
-	if (st->btime.sec || st->btime.nsec)
-		x->stx_mask |= STATX_BTIME;
-	for (unsigned i = 0; i < sizeof attributes / sizeof *attributes; i++) {
-		x->stx_attributes_mask |= attributes[i].attribute;
-		if (st->flags & attributes[i].flag)
-			x->stx_attributes |= attributes[i].attribute;
-	}
-}
-
 int rk_statx(struct rk_client *client, int32_t dirfd, const char *path,
 	     uint32_t flags, uint32_t mask, struct statx *ret)
 {
@@ -191,7 +142,7 @@ int rk_statx(struct rk_client *client, int32_t dirfd, const char *path,
 	r = rk_fstatat(client, dirfd, path, &st, flags);
 	if (r < 0)
 		return (int)r;
-	fill(&st, ret);
+	rk__statx_of(&st, st.dev, ret);
 	return 0;
 }
 

@@ -3,9 +3,8 @@
  */
 #include <asm/stat.h>
 #include <asm/statfs.h>
-#include <linux/fs.h>
-#include <linux/stat.h>
 #include "calls.h"
+#include "statx.h"
 
 enum {
 	DEV_MAJOR = 4095,		/* no device of the kernel has it */
@@ -56,66 +55,12 @@ int rk__put_stat(struct rk__task *t, uint64_t at, uint32_t server,
 	return rk__put_stat_on(t, at, rk__dev(server, st->dev), st);
 }
 
-static struct statx_timestamp time_of(const struct rk_time *t)
-{
-	return (struct statx_timestamp){ .tv_sec = t->sec, .tv_nsec = t->nsec };
-}
-
-static uint64_t attributes_of(const struct rk_stat *st, uint64_t *ret_known)
-{
-	static const struct {
-		uint32_t flag, attribute;
-	} known[] = {
-		{ FS_COMPR_FL, STATX_ATTR_COMPRESSED },
-		{ FS_IMMUTABLE_FL, STATX_ATTR_IMMUTABLE },
-		{ FS_APPEND_FL, STATX_ATTR_APPEND },
-		{ FS_NODUMP_FL, STATX_ATTR_NODUMP },
-		{ FS_ENCRYPT_FL, STATX_ATTR_ENCRYPTED },
-		{ FS_VERITY_FL, STATX_ATTR_VERITY },
-	};
-	uint64_t has = 0;
-
-	*ret_known = 0;
-	for (unsigned i = 0; i < sizeof known / sizeof *known; i++) {
-		*ret_known |= known[i].attribute;
-		if (st->flags & known[i].flag)
-			has |= known[i].attribute;
-	}
-	return has;
-}
-
-/* As the kernel's own encoding of a device number: 12 and 20 bits. */
 int rk__put_statx(struct rk__task *t, uint64_t at, uint64_t dev,
 		  const struct rk_stat *st)
 {
-	uint64_t known_attributes;
-	struct statx x = {
-		.stx_mask = STATX_BASIC_STATS | STATX_MNT_ID,
-		.stx_blksize = st->blksize,
-		.stx_nlink = st->nlink,
-		.stx_uid = st->uid,
-		.stx_gid = st->gid,
-		.stx_mode = (uint16_t)st->mode,
-		.stx_ino = st->ino,
-		.stx_size = st->size,
-		.stx_blocks = st->blocks,
-		.stx_atime = time_of(&st->atime),
-		.stx_btime = time_of(&st->btime),
-		.stx_ctime = time_of(&st->ctime),
-		.stx_mtime = time_of(&st->mtime),
-		.stx_rdev_major = (uint32_t)(st->rdev >> 8) & 0xfff,
-		.stx_rdev_minor = (uint32_t)(st->rdev & 0xff) |
-				  ((uint32_t)(st->rdev >> 12) & 0xfff00),
-		.stx_dev_major = (uint32_t)(dev >> 8) & 0xfff,
-		.stx_dev_minor = (uint32_t)(dev & 0xff) |
-				 ((uint32_t)(dev >> 12) & 0xfff00),
-		.stx_mnt_id = dev,
-	};
+	struct statx x;
 
-	if (st->btime.sec || st->btime.nsec)
-		x.stx_mask |= STATX_BTIME;
-	x.stx_attributes = attributes_of(st, &known_attributes);
-	x.stx_attributes_mask = known_attributes;
+	rk__statx_of(st, dev, &x);
 	return t->host->copy_out(t, at, &x, sizeof x);
 }
 
