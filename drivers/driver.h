@@ -95,7 +95,8 @@ struct rk_host {
 	void (*request)(void *ctx, struct rk_running *ret);
 	/* Was that request committed, so that it does not come again? */
 	bool (*committed)(void *ctx, uint64_t slot, uint64_t id);
-	/* Does anybody hold this object, of a driver on top? */
+	/* Does anybody hold this object? Asked while it mounts, too: what has
+	 * no name and is held must stay. */
 	bool (*held)(void *ctx, uint64_t ino);
 	/*
 	 * Puts the op that runs to sleep until somebody calls wake() with the

@@ -146,24 +146,40 @@ static int finish_truncate(struct ext4 *e, struct node *n)
 	return rk__ext4_settle(e, n);
 }
 
+/* A server that went on from another one's state knows whose it is. */
+static bool in_use(struct ext4 *e, const struct node *n)
+{
+	return !n->i.i_links_count && e->host.held &&
+	       e->host.held(e->host.ctx, n->ino);
+}
+
+static int end_orphan(struct ext4 *e, struct node *n)
+{
+	int rc;
+
+	if (n->i.i_links_count)
+		return finish_truncate(e, n);
+	do
+		rc = rk__ext4_reclaim(e, n->ino);
+	while (rc > 0);
+	return rc;
+}
+
 int rk__ext4_orphan_replay(struct ext4 *e)
 {
 	uint64_t left = e->fs->super->s_inodes_count;
+	ext2_ino_t ino = e->fs->super->s_last_orphan;
 
-	while (e->fs->super->s_last_orphan && left--) {
-		ext2_ino_t ino = e->fs->super->s_last_orphan;
+	while (ino && left--) {
 		struct node n;
 		int rc = rk__ext4_node_read(e, ino, &n);
 
 		if (rc)
 			return rc;
-		if (n.i.i_links_count) {
-			rc = finish_truncate(e, &n);
-		} else {
-			do
-				rc = rk__ext4_reclaim(e, ino);
-			while (rc > 0);
-		}
+		ino = n.i.i_dtime;
+		if (in_use(e, &n))
+			continue;
+		rc = end_orphan(e, &n);
 		if (rc)
 			return rc;
 	}

@@ -127,6 +127,8 @@ extern const struct rk__watcher *rk__watcher;	/* NULL: nobody */
 /* Finds or makes the vnode; returns its index, 0 if the table is full.
  * A vnode without references is freed by rk__vnode_put*. */
 uint32_t rk__vnode_get(struct rk__node n);
+/* Puts one at a free place of its own choosing (external.h). */
+void rk__vnode_place(uint32_t index, struct rk__node n);
 uint32_t rk__vnode_find(struct rk__node n);		/* 0: nobody holds it */
 struct rk__vnode *rk__vnode(uint32_t index);		/* NULL: not in use */
 void rk__vnode_hold_lookup(uint32_t index);		/* lookups + 1 */

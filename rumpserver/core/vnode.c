@@ -66,35 +66,52 @@ static uint32_t take_index(void)
 	return i;
 }
 
-/* A vnode that is in no hash chain yet. */
-static uint32_t make(struct rk__node n)
+static void begin(uint32_t index, struct rk__node n)
 {
-	uint32_t i = take_index();
-	struct rk__vnode *v = &rk__core->vnode[i];
+	struct rk__vnode *v = &rk__core->vnode[index];
 
-	if (!i)
-		return 0;
 	RK_NOTE(v);
 	*v = (struct rk__vnode){
 		.ino = n.ino,
 		.mount = n.mount,
 		.used = true,
 	};
+}
+
+/* A vnode that is in no hash chain yet. */
+static uint32_t make(struct rk__node n)
+{
+	uint32_t i = take_index();
+
+	if (i)
+		begin(i, n);
 	return i;
+}
+
+static void hash(uint32_t index, struct rk__node n)
+{
+	uint32_t *head = bucket(n);
+
+	RK_NOTE(head);
+	rk__core->vnode[index].hash_next = *head;
+	*head = index;
+}
+
+void rk__vnode_place(uint32_t index, struct rk__node n)
+{
+	begin(index, n);
+	hash(index, n);
 }
 
 uint32_t rk__vnode_get(struct rk__node n)
 {
-	uint32_t *head = bucket(n), i = rk__vnode_find(n);
+	uint32_t i = rk__vnode_find(n);
 
 	if (i)
 		return i;
 	i = make(n);
-	if (!i)
-		return 0;
-	RK_NOTE(head);
-	rk__core->vnode[i].hash_next = *head;
-	*head = i;
+	if (i)
+		hash(i, n);
 	return i;
 }
 

@@ -2,17 +2,16 @@
  * recovery.c - the table of docs/recovery.md, made from the op table: what
  * becomes of each call, and of what it made, when something dies.
  *
- *	rump-optable print		writes the table
- *	rump-optable check FILE		says whether FILE has it, as it is
+ *	rump-optable check FILE		says whether FILE has its table, as it is
  *	rump-optable write FILE		puts it there, between the two marks
+ *
+ * A file called state.md has the table of the external form (state.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tables.h"
 #include "views.h"
-
-#define BEGIN	"<!-- made by rump-optable: begin -->\n"
-#define END	"<!-- made by rump-optable: end -->\n"
 
 enum { TEXT_MAX = 1 << 18 };
 
@@ -88,11 +87,11 @@ static const char *machine(unsigned flags)
 	return flags & RK_OP_MUTATES ? "gone" : "-";
 }
 
-static size_t make(char *text)
+void make_recovery(char *text, size_t max)
 {
 	size_t n = 0;
 
-#define ADD(...) (n += (size_t)snprintf(text + n, TEXT_MAX - n, __VA_ARGS__))
+#define ADD(...) (n += (size_t)snprintf(text + n, max - n, __VA_ARGS__))
 	ADD(BEGIN "\n| op | changes | server dies before it | during it | "
 	    "after it | client dies | supervisor dies | machine dies |\n"
 	    "|---|---|---|---|---|---|---|---|\n");
@@ -106,7 +105,6 @@ static size_t make(char *text)
 	}
 	ADD("\n" END);
 #undef ADD
-	return n;
 }
 
 static char *read_file(const char *path)
@@ -126,7 +124,7 @@ static int check(const char *path, const char *table)
 {
 	if (strstr(read_file(path), table))
 		return 0;
-	fprintf(stderr, "rump-optable: %s does not say what the op table does: "
+	fprintf(stderr, "rump-optable: %s does not say what its table does: "
 		"run rump-optable write %s\n", path, path);
 	return 1;
 }
@@ -154,14 +152,18 @@ static int write_table(const char *path, const char *table)
 int main(int argc, char **argv)
 {
 	static char table[TEXT_MAX];
+	const char *name;
 
-	make(table);
-	if (argc == 2 && !strcmp(argv[1], "print"))
-		return fputs(table, stdout) < 0;
-	if (argc == 3 && !strcmp(argv[1], "check"))
-		return check(argv[2], table);
-	if (argc == 3 && !strcmp(argv[1], "write"))
-		return write_table(argv[2], table);
-	fprintf(stderr, "usage: rump-optable print | check FILE | write FILE\n");
-	return 2;
+	if (argc != 3) {
+		fprintf(stderr, "usage: rump-optable check|write FILE\n");
+		return 2;
+	}
+	name = strrchr(argv[2], '/');
+	name = name ? name + 1 : argv[2];
+	if (strcmp(name, "state.md") == 0)
+		make_state(table, sizeof table);
+	else
+		make_recovery(table, sizeof table);
+	return strcmp(argv[1], "write") == 0 ? write_table(argv[2], table) :
+					       check(argv[2], table);
 }
