@@ -193,7 +193,8 @@ struct rk_driver {
 	uint32_t flags;			/* RK_DRIVER_* */
 	enum rk_source source;		/* one that stacks has its lower's */
 	const char *name;
-	/* What it is, in one line; then its options, a line each. */
+	/* What it is, in one line; then its options, each on a line that begins
+	 * with NAME= (or several, with ", " between). Others are indented. */
 	const char *help;
 
 	/* mount: -EUCLEAN with *needs_recovery set asks the supervisor to run

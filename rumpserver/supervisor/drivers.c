@@ -8,6 +8,7 @@
 #include "core/core.h"
 #include "supervisor/drivers.h"
 #include "supervisor/loader.h"
+#include "supervisor/words.h"
 
 __attribute__((format(printf, 2, 3)))
 static int refuse(char *error, const char *format, ...)
@@ -50,7 +51,7 @@ static int complete(struct rk__mount_spec *m, const struct rk_driver *d,
 		return 0;
 	if (m->rw)
 		return refuse(error, "driver %s only reads: leave out the "
-			      "option rw", m->layer[layer]);
+			      "option rw, and read-only = no of a config", m->layer[layer]);
 	m->read_only = true;
 	return 0;
 }
@@ -71,13 +72,12 @@ static int check_source(const struct rk__mount_spec *m, char *error)
 		      m->kind == RK_SOURCE_FILE ? "some.file" : "some/dir");
 }
 
-static int load_mount(const char *dir, uint32_t mount,
-		      struct rk__mount_spec *m, char *error)
+int rk__drivers_check(const char *dir, struct rk__mount_spec *m, char *error)
 {
 	const struct rk_driver *d = NULL, *below = NULL;
 
-	for (uint32_t i = 0; i < m->n_layers; i++) {
-		int e = rk__loader_load(dir, m->layer[i], &d, error);
+	for (uint32_t i = 0; i < m->n_layers; i++, below = d) {
+		int e = rk__loader_look(dir, m->layer[i], &d, error);
 
 		if (!e)
 			e = check_place(m, i, d, below, error);
@@ -85,12 +85,98 @@ static int load_mount(const char *dir, uint32_t mount,
 			e = complete(m, d, i, error);
 		if (e < 0)
 			return e;
-		if (i + 1 < m->n_layers)
+	}
+	return check_source(m, error);
+}
+
+/* --- options, as the help of a driver lists them ---------------------------- */
+
+/* "name=" at the beginning of a line, or after another one and a comma. */
+static bool is_listed(const char *help, const char *name, size_t len,
+		      struct rk__nearest *near)
+{
+	for (const char *line = strchr(help, '\n'); line && line[1];
+	     line = strchr(line + 1, '\n')) {
+		for (const char *p = line + 1; p; p = strstr(p, ", ")) {
+			char word[64];
+			size_t n;
+
+			p += *p == ',' ? 2 : 0;
+			n = strcspn(p, "= ,\n");
+			if (!n || p[n] != '=' || n >= sizeof word)
+				break;
+			memcpy(word, p, n);
+			word[n] = 0;
+			if (n == len && memcmp(word, name, n) == 0)
+				return true;
+			rk__nearest_try(near, word);
+		}
+	}
+	return false;
+}
+
+static int check_option(const char *dir, const struct rk__mount_spec *m,
+			const char *option, size_t len, char *error)
+{
+	size_t owner = 0, dot = strcspn(option, ".=,"), name_len;
+	const struct rk_driver *d;
+	struct rk__nearest near;
+	char name[64];
+	int e;
+
+	if (dot < len && option[dot] == '.') {
+		while (owner + 1 < m->n_layers &&
+		       (strlen(m->layer[owner]) != dot ||
+			memcmp(m->layer[owner], option, dot) != 0))
+			owner++;
+		option += dot + 1;
+	}
+	e = rk__loader_look(dir, m->layer[owner], &d, error);
+	name_len = strcspn(option, "=,");
+	if (e < 0 || !d->help)
+		return e;
+	snprintf(name, sizeof name, "%.*s", (int)name_len, option);
+	rk__nearest_init(&near, name);
+	if (is_listed(d->help, option, name_len, &near))
+		return 0;
+	if (near.name[0])
+		return refuse(error, "driver %s has no option '%s'; is '%s' "
+			      "meant?", m->layer[owner], name, near.name);
+	return refuse(error, "driver %s has no option '%s'; rump drivers %s "
+		      "tells which it has", m->layer[owner], name,
+		      m->layer[owner]);
+}
+
+void rk__drivers_check_options(const char *dir, const struct rk__mount_spec *m,
+			       rk__option_fn *fn, void *arg)
+{
+	char error[RK_SERVER_ERROR_LEN];
+	const char *p = m->options;
+
+	while (*p) {
+		size_t len = strcspn(p, ",");
+
+		if (check_option(dir, m, p, len, error) < 0)
+			fn(arg, p - m->options, error);
+		p += len + (p[len] == ',');
+	}
+}
+
+/* --- loading --------------------------------------------------------------- */
+
+static int load_mount(const char *dir, uint32_t mount,
+		      struct rk__mount_spec *m, char *error)
+{
+	const struct rk_driver *d = NULL;
+	int e = rk__drivers_check(dir, m, error);
+
+	for (uint32_t i = 0; i < m->n_layers && !e; i++) {
+		e = rk__loader_load(dir, m->layer[i], &d, error);
+		if (!e && i + 1 < m->n_layers)
 			rk__lower[mount][i] = d;
-		below = d;
 	}
 	rk__driver[mount] = d;
-	return check_source(m, error);
+	return e;
 }
 
 int rk__drivers_load(struct rk__config *c, char *error)

@@ -15,4 +15,13 @@
  */
 int rk__drivers_load(struct rk__config *c, char *error);
 
+/* The same for one mount, but nothing is prepared to be used. */
+int rk__drivers_check(const char *dir, struct rk__mount_spec *m, char *error);
+
+/* fn is called for each option of m, which was checked, that its driver does
+ * not list in its help; at: where it begins in m->options. */
+typedef void rk__option_fn(void *arg, size_t at, const char *sentence);
+void rk__drivers_check_options(const char *dir, const struct rk__mount_spec *m,
+			       rk__option_fn *fn, void *arg);
+
 #endif

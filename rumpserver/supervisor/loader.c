@@ -26,6 +26,7 @@
 #include <sys/mman.h>
 #include "recovery/recovery.h"
 #include "supervisor/loader.h"
+#include "supervisor/words.h"
 
 #define PREFIX "rump-driver-"
 #define SUFFIX ".so"
@@ -122,15 +123,31 @@ static bool name_ok(const char *name)
 	return true;
 }
 
+static void nearest(const char *dir, struct rk__nearest *n)
+{
+	struct dirent **names;
+	int count = list_names(dir, &names);
+
+	for (int i = 0; i < count; i++)
+		rk__nearest_try(n, names[i]->d_name);
+	free_names(names, count);
+}
+
 int rk__loader_find(const char *dir, const char *name, char *error)
 {
 	char path[PATH_MAX], known[128];
+	struct rk__nearest near;
 
 	snprintf(path, sizeof path, "%s/" PREFIX "%s" SUFFIX, dir, name);
 	if (name_ok(name) && access(path, R_OK) == 0)
 		return 0;
 	list_known(dir, known, sizeof known);
-	if (known[0])
+	rk__nearest_init(&near, name);
+	nearest(dir, &near);
+	if (near.name[0])
+		say(error, "unknown driver '%.32s'; is '%s' meant? There are: "
+		    "%s", name, near.name, known);
+	else if (known[0])
 		say(error, "unknown driver '%.32s'; there are: %s", name,
 		    known);
 	else
@@ -411,30 +428,46 @@ static int take(struct link_map *m, bool plain)
 	return e;
 }
 
-int rk__loader_load(const char *dir, const char *name,
-		    const struct rk_driver **ret, char *error)
+static int open_driver(const char *dir, const char *name, void **ret_handle,
+		       const struct rk_driver **ret, char *error)
 {
-	const struct rk_driver *driver;
-	struct link_map *map;
 	char path[PATH_MAX];
-	void *handle;
 	int e = rk__loader_find(dir, name, error);
 
 	if (e < 0)
 		return e;
 	snprintf(path, sizeof path, "%s/" PREFIX "%s" SUFFIX, dir, name);
-	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (!handle) {
+	*ret_handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!*ret_handle) {
 		say(error, "cannot load driver '%s': %s", name, dlerror());
 		return -ENOEXEC;
 	}
-	driver = dlsym(handle, "rk_driver");
-	if (!driver || driver->abi != RK_DRIVER_ABI) {
-		say(error, driver ? "driver '%s' was built for another version "
-		    "of rump" : "'%s' is not a driver: it has no rk_driver",
-		    name);
-		return -ENOEXEC;
-	}
+	*ret = dlsym(*ret_handle, "rk_driver");
+	if (*ret && (*ret)->abi == RK_DRIVER_ABI)
+		return 0;
+	say(error, *ret ? "driver '%s' was built for another version of rump" :
+	    "'%s' is not a driver: it has no rk_driver", name);
+	return -ENOEXEC;
+}
+
+int rk__loader_look(const char *dir, const char *name,
+		    const struct rk_driver **ret, char *error)
+{
+	void *handle;
+
+	return open_driver(dir, name, &handle, ret, error);
+}
+
+int rk__loader_load(const char *dir, const char *name,
+		    const struct rk_driver **ret, char *error)
+{
+	const struct rk_driver *driver;
+	struct link_map *map;
+	void *handle;
+	int e = open_driver(dir, name, &handle, &driver, error);
+
+	if (e < 0)
+		return e;
 	/* never unloaded: after a failure it may be redirected in part */
 	e = dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 ?
 	    take(map, driver->flags & RK_DRIVER_REOPEN) : -ENOEXEC;

@@ -27,6 +27,10 @@ typedef void rk__loader_fn(void *arg, const char *name,
 			   const struct rk_driver *driver);
 void rk__loader_each(const char *dir, rk__loader_fn *fn, void *arg);
 
+/* What it says of itself. It is loaded, and not prepared to be used. */
+int rk__loader_look(const char *dir, const char *name,
+		    const struct rk_driver **ret, char *error);
+
 /*
  * Loads dir/rump-driver-NAME.so and all it needs; everything but the C library
  * (and sanitizer run-times) is redirected to the arena, once. 0, or a negative

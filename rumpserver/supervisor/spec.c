@@ -85,6 +85,8 @@ static int add_option(struct rk__mount_spec *m, const char *name, size_t len,
 		return refuse(error, "there is no execution model '%.*s'; "
 			      "write execution=interrupt or execution=process",
 			      len < 40 ? (int)len - 10 : 30, name + 10);
+	if (check_owner(m, name, len, error) < 0)
+		return -EINVAL;
 	if (used + len + 2 > sizeof m->options)
 		return refuse(error, "the options of %.100s are too long",
 			      m->source);
@@ -92,10 +94,10 @@ static int add_option(struct rk__mount_spec *m, const char *name, size_t len,
 		m->options[used++] = ',';
 	memcpy(m->options + used, name, len);
 	m->options[used + len] = 0;
-	return check_owner(m, name, len, error);
+	return 0;
 }
 
-static int add_options(struct rk__mount_spec *m, const char *text, char *error)
+int rk__spec_options(const char *text, struct rk__mount_spec *m, char *error)
 {
 	int e;
 
@@ -113,12 +115,12 @@ static int add_options(struct rk__mount_spec *m, const char *text, char *error)
 	}
 }
 
-/* "TOP+...+LOWEST" */
-static int read_drivers(struct rk__mount_spec *m, const char *text, size_t len,
-			char *error)
+int rk__spec_drivers(const char *text, struct rk__mount_spec *m, char *error)
 {
+	size_t len = strcspn(text, ":");
 	uint32_t n = 1;
 
+	m->n_layers = 0;
 	if (copy(m->driver, sizeof m->driver, text, len) < 0)
 		return refuse(error, "'%.32s...' is no name of a driver", text);
 	for (size_t i = 0; i < len; i++)
@@ -157,7 +159,7 @@ int rk__spec_source(const char *text, struct rk__mount_spec *ret, char *error)
 	ret->options[0] = 0;
 	ret->read_only = ret->rw = ret->writeback = false;
 	ret->stay = ret->process = false;
-	e = read_drivers(ret, text, colon - text, error);
+	e = rk__spec_drivers(text, ret, error);
 	if (e < 0)
 		return e;
 	source = colon + 1;
@@ -166,7 +168,7 @@ int rk__spec_source(const char *text, struct rk__mount_spec *ret, char *error)
 	e = copy(ret->source, sizeof ret->source, source, len);
 	if (e < 0)
 		return refuse(error, "the path of the source is too long");
-	return source[len] ? add_options(ret, source + len + 1, error) : 0;
+	return source[len] ? rk__spec_options(source + len + 1, ret, error) : 0;
 }
 
 /* Takes away the last part of the path in buf. */
@@ -243,34 +245,57 @@ int rk__spec_apart(const struct rk__config *c, char *error)
 	return 0;
 }
 
-int rk__spec_add(struct rk__config *c, const char *text, char *error)
+int rk__spec_begin(struct rk__config *c, const char *path, char *error)
 {
-	const char *equals = strchr(text, '=');
-	struct rk__mount_spec *m;
-	char path[sizeof m->path];
+	struct rk__mount_spec *m = &c->mount[c->n_mounts];
 	int e = 0;
 
-	if (!equals)
-		return refuse(error, "'%.100s' has no '='; write " FORM
-			      ", as in /vol=ext4:disk.img", text);
 	if (c->n_mounts == RK_MOUNTS_MAX)
 		return refuse(error, "there are more than %d mounts",
 			      RK_MOUNTS_MAX);
-	m = &c->mount[c->n_mounts];
-	if (copy(path, sizeof path, text, equals - text) < 0)
-		return refuse(error, "the mount point's path is too long");
+	memset(m, 0, sizeof *m);
 	/* only whoever sees nothing else can have it as the root */
 	if (strcmp(path, "/") == 0)
 		strcpy(m->path, path);
 	else
 		e = rk__spec_path(path, m, error);
 	if (!e)
-		e = rk__spec_source(equals + 1, m, error);
-	if (!e)
 		e = check_others(c, m, error);
 	if (!e)
 		c->n_mounts++;
 	return e;
+}
+
+int rk__spec_add(struct rk__config *c, const char *text, char *error)
+{
+	const char *equals = strchr(text, '=');
+	char path[sizeof c->mount[0].path];
+	int e;
+
+	if (!equals)
+		return refuse(error, "'%.100s' has no '='; write " FORM
+			      ", as in /vol=ext4:disk.img", text);
+	if (copy(path, sizeof path, text, equals - text) < 0)
+		return refuse(error, "the mount point's path is too long");
+	e = rk__spec_begin(c, path, error);
+	if (e < 0)
+		return e;
+	e = rk__spec_source(equals + 1, &c->mount[c->n_mounts - 1], error);
+	if (e < 0)
+		c->n_mounts--;
+	return e;
+}
+
+int rk__spec_name(const char *name, char *error)
+{
+	const char *good = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			   "0123456789._-";
+
+	if (*name && *name != '.' && *name != '-' && strlen(name) < 64 &&
+	    strspn(name, good) == strlen(name))
+		return 0;
+	return refuse(error, "'%.64s' is no name for a server; use up to 63 "
+		      "letters, digits, '.', '_' and '-'", name);
 }
 
 int rk__spec_time(const char *what, const char *text, uint64_t *ret_us,

@@ -14,10 +14,18 @@
  * in error (RK_SERVER_ERROR_LEN).
  */
 int rk__spec_source(const char *text, struct rk__mount_spec *ret, char *error);
+/* The part of it before the ':', and what stands behind the source, each into
+ * *m; the drivers first. */
+int rk__spec_drivers(const char *text, struct rk__mount_spec *m, char *error);
+int rk__spec_options(const char *text, struct rk__mount_spec *m, char *error);
 /* An absolute path, normalised: no empty, "." or ".." parts. */
 int rk__spec_path(const char *text, struct rk__mount_spec *ret, char *error);
 /* "PATH=DRIVER:SOURCE[,option...]" as one more mount of c. */
 int rk__spec_add(struct rk__config *c, const char *text, char *error);
+/* One more mount of c, of which only the path is known yet. */
+int rk__spec_begin(struct rk__config *c, const char *path, char *error);
+/* What a server may be called. */
+int rk__spec_name(const char *name, char *error);
 /* Does no mount lie inside of another? The kernel cannot mount what is served by
  * the server that waits for it; who uses paths without it need not care. */
 int rk__spec_apart(const struct rk__config *c, char *error);

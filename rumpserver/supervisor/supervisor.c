@@ -295,6 +295,10 @@ static struct rk__supervisor *make(const struct rk__estate *e)
 	s->control.fd = s->kill.fd = s->keeper_ready.fd = -1;
 	s->zygote.fd = s->spare.fd = s->mountinfo.fd = -1;
 	rk__policy_init(&s->policy);
+	if (e->config.patience)
+		s->policy.patience = e->config.patience;
+	if (e->config.limit)
+		s->policy.limit = e->config.limit;
 	return s;
 }
 

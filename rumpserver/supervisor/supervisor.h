@@ -24,6 +24,9 @@ struct rk__config {
 	uint32_t deadline_ms;		/* an op that runs longer is a hang */
 	uint32_t flush_ms;		/* timer flush */
 	uint32_t kill_every_us;		/* --kill-every: mean, 0 off */
+	/* Deaths without progress before it waits between restarts, and before
+	 * it gives up; 0: the policy's own. */
+	uint32_t patience, limit;
 };
 
 /* --- messages between supervisor and server, on a seqpacket pair ---------- */

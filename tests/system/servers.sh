@@ -53,7 +53,7 @@ refuses "a name far from any" 125 'rump ls' "$RUMP" stop nothing-like-it-at-all
 refuses "a name that is taken" 125 'server named' "$RUMP" start "$A" "ext4:$b"
 refuses "an image in use" 125 'in use' "$RUMP" start "c$A" "ext4:$a"
 refuses "no name" 125 'no name' "$RUMP" start a/b "ext4:$b"
-refuses "no source" 125 'takes a name' "$RUMP" start "$A"
+refuses "no source" 125 'no config' "$RUMP" start "$A"
 refuses "two at one path" 125 'twice' "$RUMP" start x "ext4:$a" "ext4:$b"
 refuses "kills of another's server" 125 'not for those of -s' \
 	"$RUMP" run -s "$A" --kill-every 1s -- true

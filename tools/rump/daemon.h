@@ -30,6 +30,10 @@ void mount_request_init(struct mount_request *ret);
 int mount_read_spec(struct mount_request *q, const char *source,
 		    const char *dir, char *error);
 
+/* What is in q->config, whose only mount is for the host: what it needs of the
+ * surroundings, and dir, where it will be. */
+int mount_prepare(struct mount_request *q, const char *dir, char *error);
+
 /* Starts it, and returns when it can be used (foreground: when it is gone).
  * A negative errno, and a sentence in error (RK_SERVER_ERROR_LEN). */
 int daemon_start(struct mount_request *q, char *error);
@@ -39,6 +43,10 @@ int daemon_start(struct mount_request *q, char *error);
 void shared_request_init(struct mount_request *ret);
 /* Starts what is in q->config, which must have a name. */
 int shared_start(struct mount_request *q, char *error);
+
+/* Starts what is in q->config, which must have a name: for the host, or shared.
+ * Where no mounts can be made it says so, and does without. */
+int request_start(struct mount_request *q, char *error);
 
 /* --- stale.c: mounts whose servers and holder were killed --------------------- */
 

@@ -174,6 +174,8 @@ int main(int argc, char **argv)
 		return cmd_mount_helper(argc, argv);
 	if (strcmp(self, "umount.fuse.rump") == 0)
 		return cmd_umount_helper(argc, argv);
+	if (strcmp(self, "rumpserver") == 0)
+		return cmd_server(argc, argv);
 	if (!*name || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
 	    strcmp(name, "help") == 0) {
 		fputs(help, *name ? stdout : stderr);

@@ -56,18 +56,13 @@ static int refuse_covered(const char *dir, char *error)
 }
 
 /* Names become absolute: the daemon leaves this directory. */
-int mount_read_spec(struct mount_request *q, const char *source,
-		    const char *dir, char *error)
+int mount_prepare(struct mount_request *q, const char *dir, char *error)
 {
-	struct rk__config *c = &q->config;
-	struct rk__mount_spec *m = &c->mount[0];
+	struct rk__mount_spec *m = &q->config.mount[0];
 	char real[PATH_MAX], absolute[PATH_MAX];
 	struct stat st;
-	int e = rk__spec_source(source, m, error);
+	int e = rk__drivers_load(&q->config, error);
 
-	c->n_mounts = 1;
-	if (!e)
-		e = rk__drivers_load(c, error);
 	if (e < 0)
 		return e;
 	if (m->kind == RK_SOURCE_NONE)
@@ -93,6 +88,15 @@ int mount_read_spec(struct mount_request *q, const char *source,
 	}
 	e = rk__spec_path(real, m, error);
 	return e < 0 ? e : refuse_covered(m->path, error);
+}
+
+int mount_read_spec(struct mount_request *q, const char *source,
+		    const char *dir, char *error)
+{
+	int e = rk__spec_source(source, &q->config.mount[0], error);
+
+	q->config.n_mounts = 1;
+	return e < 0 ? e : mount_prepare(q, dir, error);
 }
 
 static int read_options(int argc, char **argv, struct mount_request *q,

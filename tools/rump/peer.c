@@ -14,6 +14,7 @@
 #include "rump.h"
 #include "runtime.h"
 #include "supervisor/message.h"
+#include "supervisor/words.h"
 
 enum {
 	STATUS_WAIT_S = 5,		/* a stopped one must not stop us */
@@ -140,50 +141,17 @@ int for_each_peer(int (*fn)(void *arg, const char *socket_path,
 
 /* --- the nearest name ---------------------------------------------------------- */
 
-unsigned word_distance(const char *a, const char *b)
-{
-	unsigned row[65], left, corner;
-	size_t n = strlen(b);
-
-	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
-	for (; *a; a++) {
-		corner = row[0]++;
-		for (size_t j = 1; j <= n; j++) {
-			left = row[j];
-			row[j] = corner + (*a != b[j - 1]);
-			if (row[j] > left + 1)
-				row[j] = left + 1;
-			if (row[j] > row[j - 1] + 1)
-				row[j] = row[j - 1] + 1;
-			corner = left;
-		}
-	}
-	return row[n];
-}
-
-struct nearest {
-	const char *to;
-	unsigned distance;
-	char name[64];
-};
-
 static int compare(void *arg, const char *path, const struct rk_status *s)
 {
-	struct nearest *n = arg;
-	unsigned d = word_distance(n->to, s->name);
-
-	if (d < n->distance) {
-		n->distance = d;
-		strcpy(n->name, s->name);
-	}
+	rk__nearest_try(arg, s->name);
 	return 0;
 }
 
 int complain_unknown(const char *name)
 {
-	struct nearest n = { .to = name, .distance = 1 + strlen(name) / 2 };
+	struct rk__nearest n;
 
+	rk__nearest_init(&n, name);
 	for_each_peer(compare, &n);
 	if (n.name[0])
 		return complain("there is no server '%.64s'; is '%s' meant?",

@@ -18,6 +18,7 @@
 #include "run.h"
 #include "notify/filter.h"
 #include "supervisor/mount.h"
+#include "supervisor/words.h"
 #include "supervisor/namespace.h"
 
 #define LIBRARY "librump-preload.so"
@@ -36,7 +37,7 @@ int proxy_read_kind(const char *word, enum proxy_kind *ret, char *error)
 	int nearest = PROXY_AUTO;
 
 	for (int i = PROXY_AUTO; i < N_WORDS; i++) {
-		d = word_distance(word, words[i]);
+		d = rk__word_distance(word, words[i]);
 		if (d < best) {
 			best = d;
 			nearest = i;

@@ -11,6 +11,7 @@
 #include "supervisor/supervisor.h"
 
 enum {
+	RUMP_BAD_CONFIG = 1,
 	RUMP_FAILED = 125,		/* rump itself could not do it */
 	RUMP_CANNOT_RUN = 126,
 	RUMP_NOT_FOUND = 127,
@@ -45,8 +46,6 @@ void wait_for_end(const struct rk_status *status);
 /* Begins to use the one called name: a connection, which says so until it is
  * closed, or a negative errno. *ret_ns: its namespaces (user, mount), or -1. */
 int use_peer(const char *name, struct rk_status *ret, int ret_ns[2]);
-/* Letters to add, drop or change; b has at most 64. */
-unsigned word_distance(const char *a, const char *b);
 /* Has this process the capability of this number? */
 bool have_capability(int number);
 /* Says that there is no such server, and which name may be meant. */
@@ -69,6 +68,8 @@ int cmd_drivers(int argc, char **argv);
 /* By the names that mount(8) and umount(8) look for; their exit status. */
 int cmd_mount_helper(int argc, char **argv);
 int cmd_umount_helper(int argc, char **argv);
+/* By the name rumpserver. */
+int cmd_server(int argc, char **argv);
 
 /* --- umount.c --------------------------------------------------------------- */
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "daemon.h"
+#include "config.h"
 #include "driver.h"
 #include "run_proxy.h"
 #include "runtime.h"
@@ -16,11 +16,14 @@
 
 static const char start_help[] =
 "usage: rump start [options] NAME [PATH=]DRIVER:SOURCE[,option...]...\n"
+"       rump start [options] NAME | FILE.conf\n"
 "\n"
 "Starts a server called NAME and returns when it can be used; it goes on in the\n"
 "background until rump stop NAME. The host sees nothing of its mounts: programs\n"
 "that rump run -s NAME starts see them, at PATH, or at /NAME where no path is\n"
-"given. Programs of the library find it by its name.\n"
+"given. Programs of the library find it by its name. Where nothing but a name is\n"
+"given, the config NAME.conf in ~/.config/rump or /etc/rump says what to serve,\n"
+"see rump.conf(5).\n"
 "\n"
 "  --no-fuse           make no mounts: for the library, and for rump run --proxy;\n"
 "                      so it is where none can be made\n"
@@ -40,19 +43,6 @@ static const char stop_help[] =
 
 /* --- start ---------------------------------------------------------------------- */
 
-static int check_name(const char *name, char *error)
-{
-	const char *good = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			   "0123456789._-";
-
-	if (*name && *name != '.' && *name != '-' && strlen(name) < 64 &&
-	    strspn(name, good) == strlen(name))
-		return 0;
-	snprintf(error, RK_SERVER_ERROR_LEN, "'%.64s' is no name for a server; "
-		 "use up to 63 letters, digits, '.', '_' and '-'", name);
-	return -EINVAL;
-}
-
 static int read_time(const char *what, uint32_t unit_us, uint32_t *ret,
 		     char *error)
 {
@@ -66,7 +56,13 @@ static int read_time(const char *what, uint32_t unit_us, uint32_t *ret,
 	return 0;
 }
 
-static int read_start_options(int argc, char **argv, struct mount_request *q,
+/* What was given by options, and is more than a config says. */
+struct given {
+	bool foreground, no_fuse;
+	uint32_t deadline_ms, kill_every_us;	/* 0: not given */
+};
+
+static int read_start_options(int argc, char **argv, struct given *g,
 			      char *error)
 {
 	static const struct option options[] = {
@@ -76,25 +72,24 @@ static int read_start_options(int argc, char **argv, struct mount_request *q,
 		{ "kill-every", required_argument, NULL, 'k' },
 		{ "help", no_argument, NULL, 'h' }, { 0 },
 	};
-	struct rk__config *c = &q->config;
 	int o, e = 0;
 
 	opterr = 0;
 	while (!e && (o = getopt_long(argc, argv, "fh", options, NULL)) != -1) {
 		switch (o) {
 		case 'f':
-			q->foreground = true;
+			g->foreground = true;
 			break;
 		case 'd':
-			e = read_time("--deadline", 1000, &c->deadline_ms,
+			e = read_time("--deadline", 1000, &g->deadline_ms,
 				      error);
 			break;
 		case 'k':
-			e = read_time("--kill-every", 1, &c->kill_every_us,
+			e = read_time("--kill-every", 1, &g->kill_every_us,
 				      error);
 			break;
 		case 'F':
-			c->fuse = false;
+			g->no_fuse = true;
 			break;
 		case 'h':
 			fputs(start_help, stdout);
@@ -169,36 +164,73 @@ int shared_start(struct mount_request *q, char *error)
 	return e < 0 ? e : daemon_start(q, error);
 }
 
+/* A mount of the host that cannot be made is an error; shared ones are one way
+ * of several. */
+static void do_without_fuse(struct rk__config *c)
+{
+	char why[RK_SERVER_ERROR_LEN];
+
+	if (!c->fuse || proxy_try_fuse(why) >= 0)
+		return;
+	fprintf(stderr, "rump: %s: without mounts, for rump run --proxy and "
+		"the library: %s\n", c->name, why);
+	c->fuse = false;
+}
+
+int request_start(struct mount_request *q, char *error)
+{
+	struct rk__config *c = &q->config;
+	int e = refuse_taken(c, error);
+
+	if (e < 0)
+		return e;
+	if (c->audience == RK_AUDIENCE_HOST) {
+		e = mount_prepare(q, c->mount[0].path, error);
+		return e < 0 ? e : daemon_start(q, error);
+	}
+	do_without_fuse(c);
+	return shared_start(q, error);
+}
+
+/* 0, or an exit status. */
+static int read_server(int argc, char **argv, struct mount_request *q,
+		       char *error)
+{
+	int e;
+
+	if (argc == 1)
+		return config_request(argv[0], q, error) ? RUMP_FAILED : 0;
+	e = rk__spec_name(argv[0], error);
+	if (!e)
+		strcpy(q->config.name, argv[0]);
+	for (int i = 1; i < argc && !e; i++)
+		e = add_mount(&q->config, argv[i], error);
+	return e < 0 ? complain("%s", error) : 0;
+}
+
 int cmd_start(int argc, char **argv)
 {
 	static struct mount_request q;
 	char error[RK_SERVER_ERROR_LEN] = "";
+	struct given given = { 0 };
 	int e;
 
 	shared_request_init(&q);
-	e = read_start_options(argc, argv, &q, error);
+	e = read_start_options(argc, argv, &given, error);
 	if (e)
 		return e;
-	argc -= optind;
-	argv += optind;
-	if (argc < 2)
-		return complain("start: takes a name and DRIVER:SOURCE; see "
-				"rump start --help");
-	e = check_name(argv[0], error);
-	if (!e)
-		strcpy(q.config.name, argv[0]);
-	for (int i = 1; i < argc && !e; i++)
-		e = add_mount(&q.config, argv[i], error);
-	if (!e)
-		e = refuse_taken(&q.config, error);
-	if (!e && q.config.fuse && proxy_try_fuse(error) < 0) {
-		fprintf(stderr, "rump: start: without mounts, for rump run "
-			"--proxy and the library: %s\n", error);
-		q.config.fuse = false;
-	}
-	if (!e)
-		e = shared_start(&q, error);
-	return e < 0 ? complain("%s", error) : 0;
+	if (argc == optind)
+		return complain("start: takes a name, and DRIVER:SOURCE or a "
+				"config of that name; see rump start --help");
+	e = read_server(argc - optind, argv + optind, &q, error);
+	if (e)
+		return e;
+	q.foreground = given.foreground;
+	q.config.fuse &= !given.no_fuse;
+	q.config.kill_every_us = given.kill_every_us;
+	if (given.deadline_ms)
+		q.config.deadline_ms = given.deadline_ms;
+	return request_start(&q, error) < 0 ? complain("%s", error) : 0;
 }
 
 /* --- stop ----------------------------------------------------------------------- */
