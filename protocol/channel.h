@@ -118,6 +118,7 @@ enum rk_hello_kind {
 				 * a socketpair that is to be a connection as if it
 				 * had been accepted: for who may not reach the
 				 * socket any more, and for who changed its ids */
+	RK_HELLO_WATCH,		/* what happens to the server: event.h */
 };
 
 #define RK_HELLO_MAGIC 0x6c686b72u

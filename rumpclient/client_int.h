@@ -72,6 +72,8 @@ struct rk_client {
 int rk__link_open(struct rk__link *l, struct rk_client *c,
 		  enum rk_hello_kind kind, enum rk_transport transport,
 		  uint64_t *token);
+/* A connection of the caller's, or a negative errno. */
+int rk__connect_to(const char *path);
 enum rk_transport rk__transport_of(const struct rk_client *c);
 void rk__link_close(struct rk__link *l);	/* keeps *l */
 

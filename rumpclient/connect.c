@@ -17,7 +17,7 @@
 
 enum { SPIN_MAX_NS = 20000 };
 
-static int connect_to(const char *path)
+int rk__connect_to(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int r, fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -244,7 +244,7 @@ int rk__link_open(struct rk__link *l, struct rk_client *c,
 	l->guest = rk__is_guest();
 	l->seq = first_seq();
 	l->budget_ns = l->spin_max_ns = spin_max();
-	l->fd = connect_to(c->path);
+	l->fd = rk__connect_to(c->path);
 	if (l->fd == -EACCES)
 		l->fd = connect_through(c);
 	r = l->fd < 0 ? l->fd : greet(l, c, &hello, &welcome);

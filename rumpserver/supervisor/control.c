@@ -20,7 +20,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include "supervisor/internal.h"
+#include "supervisor/control.h"
 #include "supervisor/message.h"
 #include "supervisor/peer.h"
 
@@ -29,19 +29,6 @@ enum {
 	TOOLS_MAX = 64,			/* connections that are no client */
 	FDS_OF_CLIENT = 4,
 	FDS_OF_OURS = 320 + TOOLS_MAX,	/* at most; most of them pages */
-};
-
-struct rk__client {
-	struct rk__supervisor *sup;
-	struct rk__client *next, *prev;
-	uv_poll_t conn_poll, pid_poll;
-	unsigned handles;		/* not closed yet */
-	int conn, pidfd, memfd, eventfd;
-	bool greeted, attached, wants_stop, pages;
-	enum rk_hello_kind kind;
-	/* what every server is told */
-	struct rk__message attach;
-	uint32_t pid;			/* of who connected */
 };
 
 static void freed(uv_handle_t *h)
@@ -68,7 +55,7 @@ static void tell_both(struct rk__supervisor *s, const struct rk__message *m,
 		rk__server_send(s->standby, m, fds, n);
 }
 
-static void drop(struct rk__client *c)
+void rk__client_drop(struct rk__client *c)
 {
 	struct rk__supervisor *s = c->sup;
 	struct rk__message m = {
@@ -188,7 +175,7 @@ static int identify(struct rk__client *c, const struct rk_hello *h)
 
 static void process_ended(uv_poll_t *poll, int error, int events)
 {
-	drop(poll->data);
+	rk__client_drop(poll->data);
 }
 
 static int watch_process(struct rk__client *c)
@@ -256,151 +243,11 @@ void rk__control_tell(struct rk__supervisor *s, struct rk__server *v)
 			rk__server_send(v, &c->attach, fd, attach_fds(c, fd));
 }
 
-/* --- answers to tools ------------------------------------------------------ */
-
-static uint32_t pid_of(const struct rk__child *c)
-{
-	return c ? c->pid : 0;
-}
-
-static uint32_t count_processes(const struct rk__supervisor *s)
-{
-	uint32_t n = 0;
-
-	for (struct rk__client *c = s->control.clients; c; c = c->next)
-		n += c->attached && c->kind != RK_HELLO_THREAD;
-	return n;
-}
-
-static uint32_t count_programs(const struct rk__supervisor *s)
-{
-	uint32_t n = 0;
-
-	for (struct rk__client *c = s->control.clients; c; c = c->next)
-		n += c->kind == RK_HELLO_USE;
-	return n;
-}
-
-static void fill_kills(const struct rk__supervisor *s, struct rk_status *ret)
-{
-	struct rk__summary summary;
-
-	rk__supervisor_summary(s, &summary);
-	ret->kills = summary.kills;
-	ret->recovered = summary.recovered;
-	ret->quarantined = summary.quarantined;
-	ret->p50_ns = summary.p50_ns;
-	ret->p99_ns = summary.p99_ns;
-	ret->max_ns = summary.max_ns;
-}
-
-static void fill_status(const struct rk__supervisor *s, struct rk_status *ret)
-{
-	const char *name = strrchr(s->control.path, '/');
-	size_t len, used = 0;
-
-	memset(ret, 0, sizeof *ret);
-	fill_kills(s, ret);
-	ret->programs = count_programs(s);
-	ret->audience = s->config.audience;
-	ret->n_mounts = s->config.n_mounts;
-	ret->supervisor = getpid();
-	ret->server = s->active ? pid_of(s->active->child) : 0;
-	ret->standby = s->standby ? pid_of(s->standby->child) : 0;
-	ret->zygote = s->zygote.pid;
-	ret->keeper = pid_of(s->keeper);
-	ret->holder = s->holder >= 0 ? getppid() : 0;
-	ret->restarts = s->restarts;
-	ret->clients = count_processes(s);
-	ret->started_s = s->started_s;
-	snprintf(ret->name, sizeof ret->name, "%s", name ? name + 1 : "");
-	len = strlen(ret->name);
-	if (len > 5)
-		ret->name[len - 5] = 0;		/* .sock */
-	for (uint32_t i = 0; i < s->config.n_mounts; i++) {
-		const struct rk__mount_spec *m = &s->config.mount[i];
-		int n = snprintf(ret->mounts + used,
-				 sizeof ret->mounts - used, "%s=%s:%s\n",
-				 m->path, m->driver, m->source);
-
-		if (n < 0 || (size_t)n >= sizeof ret->mounts - used) {
-			ret->mounts[used] = 0;
-			break;
-		}
-		used += n;
-	}
-}
-
-static void answer_status(struct rk__client *c, int error, const char *message)
-{
-	struct rk_status status;
-
-	fill_status(c->sup, &status);
-	status.error = error;
-	if (message)
-		snprintf(status.message, sizeof status.message, "%s", message);
-	rk__message_send(c->conn, &status, sizeof status, NULL, 0);
-	drop(c);
-}
-
-void rk__control_answer_stop(struct rk__supervisor *s, int error,
-			     const char *message)
-{
-	struct rk__client *c, *next;
-
-	for (c = s->control.clients; c; c = next) {
-		next = c->next;
-		if (c->wants_stop)
-			answer_status(c, error, message);
-	}
-}
-
-static bool may_rule(struct rk__client *c, const char *sentence)
-{
-	if (c->attach.uid == geteuid() || c->attach.uid == 0)
-		return true;
-	answer_status(c, -EPERM, sentence);
-	return false;
-}
-
-static void asked_to_stop(struct rk__client *c, bool unused)
-{
-	const struct rk__supervisor *s = c->sup;
-
-	if (!may_rule(c, "only its owner and root may stop a server"))
-		return;
-	if (unused && count_programs(s) + count_processes(s)) {
-		answer_status(c, -EBUSY, NULL);
-		return;
-	}
-	c->wants_stop = true;
-	rk__supervisor_begin_stop(c->sup, false);
-}
-
-/* Its connection stays, and is counted. */
-static void asked_to_share(struct rk__client *c)
-{
-	struct rk__supervisor *s = c->sup;
-	struct rk_status status;
-
-	if (!may_rule(c, "only its owner and root may use a server"))
-		return;
-	if (s->stage != RK_STAGE_SERVING) {
-		answer_status(c, -ESHUTDOWN, "it is being stopped");
-		return;
-	}
-	c->kind = RK_HELLO_USE;
-	fill_status(s, &status);
-	if (rk__message_send(c->conn, &status, sizeof status, s->namespace,
-			     s->namespace[1] >= 0 ? 2 : 0) < 0)
-		drop(c);
-}
-
 /* --- connections ----------------------------------------------------------- */
 
 static void conn_ended(uv_poll_t *poll, int error, int events)
 {
-	drop(poll->data);
+	rk__client_drop(poll->data);
 }
 
 static void welcome(struct rk__client *c, int error)
@@ -418,7 +265,7 @@ static void welcome(struct rk__client *c, int error)
 			fd[2] = c->sup->views.server.cells_fd;
 	}
 	if (rk__message_send(c->conn, &w, sizeof w, fd, n) < 0 || error)
-		drop(c);
+		rk__client_drop(c);
 }
 
 static void greet(struct rk__client *c, const struct rk_hello *h)
@@ -433,14 +280,17 @@ static void greet(struct rk__client *c, const struct rk_hello *h)
 	}
 	switch ((enum rk_hello_kind)h->kind) {
 	case RK_HELLO_STATUS:
-		answer_status(c, 0, NULL);
+		rk__client_status(c, 0, NULL);
 		break;
 	case RK_HELLO_STOP:
 	case RK_HELLO_STOP_UNUSED:
-		asked_to_stop(c, h->kind == RK_HELLO_STOP_UNUSED);
+		rk__client_stop(c, h->kind == RK_HELLO_STOP_UNUSED);
 		break;
 	case RK_HELLO_USE:
-		asked_to_share(c);
+		rk__client_share(c);
+		break;
+	case RK_HELLO_WATCH:
+		rk__client_watch(c);
 		break;
 	case RK_HELLO_ATTACH:
 	case RK_HELLO_THREAD:
@@ -461,7 +311,7 @@ static void hello(uv_poll_t *poll, int error, int events)
 	if (n == -EAGAIN || n == -EINTR)
 		return;
 	if (n != sizeof h || h.magic != RK_HELLO_MAGIC)
-		drop(c);
+		rk__client_drop(c);
 	else
 		greet(c, &h);
 }
@@ -509,7 +359,7 @@ static void handed(uv_poll_t *poll, int error, int events)
 	    fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && add(c->sup, fd) == 0)
 		return;
 	close_fd(&fd);
-	drop(c);
+	rk__client_drop(c);
 }
 
 static void accept_some(uv_poll_t *poll, int error, int events)
@@ -558,7 +408,7 @@ void rk__control_drop_all(struct rk__supervisor *s)
 	for (c = s->control.clients; c; c = next) {
 		next = c->next;
 		if (!c->wants_stop)
-			drop(c);
+			rk__client_drop(c);
 	}
 }
 
@@ -572,7 +422,7 @@ void rk__control_unlink(struct rk__supervisor *s)
 void rk__control_close(struct rk__supervisor *s)
 {
 	while (s->control.clients)
-		drop(s->control.clients);
+		rk__client_drop(s->control.clients);
 	if (s->control.open)
 		uv_close((uv_handle_t *)&s->control.poll, NULL);
 	s->control.open = false;

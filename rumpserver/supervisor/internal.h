@@ -12,6 +12,7 @@
 #include "channel.h"
 #include "recovery/log.h"
 #include "supervisor/make.h"
+#include "supervisor/news.h"
 #include "supervisor/policy.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/zygote.h"
@@ -118,6 +119,10 @@ void rk__control_tell(struct rk__supervisor *s, struct rk__server *v);
 /* Answers whoever asked to stop. */
 void rk__control_answer_stop(struct rk__supervisor *s, int error,
 			     const char *message);
+/* To all who watch; who does not take it is left out. */
+void rk__control_publish(struct rk__supervisor *s, const struct rk_event *e);
+/* What it is called: the socket's name without ".sock". */
+void rk__control_name(const struct rk__supervisor *s, char *ret, size_t size);
 
 /* --- stop.c: unmount, stop, drain, end -------------------------------------- */
 
@@ -152,6 +157,7 @@ struct rk__supervisor {
 	struct rk__board *board;
 	struct rk__log log;		/* read only */
 	struct rk__policy policy;
+	struct rk__news news;
 	enum rk__stage stage;
 	char error[RK_SERVER_ERROR_LEN];
 	int failed;			/* negative errno of FAILED */

@@ -83,8 +83,11 @@ static void remove_stale(const char *dir)
 		    strcmp(d->d_name + len - 5, ".sock") != 0)
 			continue;
 		snprintf(path, sizeof path, "%s/%s", dir, d->d_name);
-		if (is_stale(path))
-			unlink(path);
+		if (!is_stale(path))
+			continue;
+		unlink(path);
+		strcpy(path + strlen(path) - 5, ".bus");
+		unlink(path);
 	}
 	if (dp)
 		closedir(dp);

@@ -22,6 +22,7 @@ static void stop_server(struct rk__supervisor *s)
 	struct rk__policy_event e = { .type = RK_EVENT_STOP };
 
 	s->stage = RK_STAGE_STOPPING;
+	rk__news_tell(s, RK_HAPPENED_STOPPING, "the server was told to stop");
 	rk__supervisor_event(s, &e);
 }
 
@@ -174,6 +175,7 @@ void rk__supervisor_free(struct rk__supervisor *s)
 {
 	end_processes(s);
 	rk__watch_stop(s);
+	rk__news_close(s);
 	rk__control_close(s);
 	remove_journals(s);
 	uv_walk(&s->loop, close_handle, NULL);
@@ -244,8 +246,11 @@ int rk__supervisor_stop(struct rk__supervisor *s,
 	if (ret_summary)
 		rk__supervisor_summary(s, ret_summary);
 	end_processes(s);
+	rk__news_tell(s, RK_HAPPENED_STOPPED, e < 0 ? error :
+		      "the server has stopped");
 	/* whoever is told that it stopped may use image and name at once */
 	remove_journals(s);
+	rk__news_close(s);
 	rk__control_unlink(s);
 	rk__views_unlock(&s->views);
 	rk__control_answer_stop(s, e, e < 0 ? error : NULL);

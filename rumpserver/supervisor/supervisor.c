@@ -204,6 +204,7 @@ void rk__supervisor_event(struct rk__supervisor *s,
 		fail_by_policy(s);
 	if (a.what & RK_ACT_SPAWN_STANDBY)
 		schedule_standby(s, a.delay_ns);
+	rk__news_step(s, e, &a);
 }
 
 void rk__supervisor_died(struct rk__supervisor *s, int status)
@@ -253,6 +254,7 @@ void rk__supervisor_ready(struct rk__supervisor *s, struct rk__server *v)
 		return;
 	rk__timers_ready(s);
 	rk__supervisor_event(s, &e);
+	rk__news_ready(s);
 	if (uv_is_active((uv_handle_t *)&s->standby_timer) &&
 	    uv_timer_get_due_in(&s->standby_timer) <= STANDBY_AFTER_MS)
 		spawn_standby(s);
@@ -291,6 +293,8 @@ static struct rk__supervisor *make(const struct rk__estate *e)
 	s->namespace[0] = s->namespace[1] = -1;
 	/* of a predecessor; standbys compare it with theirs */
 	s->generation = atomic_load(&s->board->takeover);
+	s->news.heir = s->generation > 0;
+	s->news.bus = -1;
 	rk__kept_init(s);
 	s->control.fd = s->kill.fd = s->keeper_ready.fd = -1;
 	s->zygote.fd = s->spare.fd = s->mountinfo.fd = -1;
@@ -337,8 +341,10 @@ static int start_loop(struct rk__supervisor *s, char *error)
 	}
 	while (s->stage == RK_STAGE_STARTING)
 		uv_run(&s->loop, UV_RUN_ONCE);
-	if (s->stage == RK_STAGE_SERVING)
+	if (s->stage == RK_STAGE_SERVING) {
+		rk__news_open(s);
 		return rk__control_listen(s);
+	}
 	snprintf(error, RK_SERVER_ERROR_LEN, "%s", s->error);
 	return s->failed;
 }

@@ -28,6 +28,7 @@ static const char help[] =
 "  umount   unmount it and stop its server\n"
 "  ls       list servers and what they mount\n"
 "  ps       list servers and their processes\n"
+"  events   print what happened to servers, and what happens\n"
 "  recover  bring an image to its last flush point after a power cut\n"
 "  drivers  list the drivers that there are, and their options\n"
 "\n"
@@ -50,7 +51,7 @@ static const struct {
 	{ "run", cmd_run }, { "mount", cmd_mount }, { "umount", cmd_umount },
 	{ "start", cmd_start }, { "stop", cmd_stop },
 	{ "ls", cmd_ls }, { "ps", cmd_ps }, { "recover", cmd_recover },
-	{ "drivers", cmd_drivers },
+	{ "drivers", cmd_drivers }, { "events", cmd_events },
 };
 
 int complain(const char *format, ...)

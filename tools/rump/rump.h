@@ -63,6 +63,7 @@ int cmd_start(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
+int cmd_events(int argc, char **argv);
 int cmd_recover(int argc, char **argv);
 int cmd_drivers(int argc, char **argv);
 /* By the names that mount(8) and umount(8) look for; their exit status. */

@@ -43,6 +43,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
+#include "event.h"
 #include "views.h"
 
 struct rk_client;
@@ -239,5 +240,31 @@ int rk_unmap(struct rk_client *client, uint32_t map);
  * calling thread has requests in its ring.
  */
 int rk_refresh(struct rk_client *client);
+
+/*
+ * Being told what happens to a server (event.h has the record). Nobody needs it
+ * to go on after a restart: it is for programs that want to know, or that must
+ * do something about what was not kept (rk_event.lost). After Otherworld's crash
+ * procedures (Depoutovitch and Stumm, EuroSys 2010).
+ *
+ * rk_watch: a descriptor of the caller's, to be closed by close(2), which is
+ * readable (poll(2)) when there is an event; the last ones come first, then one of
+ * kind RK_HAPPENED_NOTHING. Only the
+ * user that the server belongs to and root are told: -ESHUTDOWN at the first
+ * rk_watch_next otherwise. Errors are those of connect(2). rk_watch_next takes
+ * one, waiting for it unless the descriptor is non-blocking (-EAGAIN).
+ * -ESHUTDOWN: the supervisor is gone, and there will be no more.
+ *
+ * rk_on_restart: fn is called, on a thread of the library, after each restart of
+ * the client's server and whenever something was not kept; a last time, with
+ * RK_HAPPENED_ENDED, when the supervisor is gone, which takes the descriptors of
+ * this client along. fn may make calls. It is not called in children of fork,
+ * and may still be running when rk_detach returns: ctx must outlive it. -ENOMEM,
+ * -EAGAIN: no thread; -EOPNOTSUPP: the client is not a server's.
+ */
+int rk_watch(const char *socket_path);
+int rk_watch_next(int watch, struct rk_event *ret);
+typedef void rk_restart_fn(void *ctx, const struct rk_event *e);
+int rk_on_restart(struct rk_client *client, rk_restart_fn *fn, void *ctx);
 
 #endif
