@@ -100,6 +100,8 @@ void row_kill_mount(const char *mount);
 /* Kills servers and takes the time until ask() has an answer. */
 void measure_kills(const char *name, int (*ask)(void *), void *arg,
 		   const char *what);
+/* Writes samples and kills to a file, for a plot. */
+void row_outage(const char *mount, const char *file);
 void row_memory(void);
 /* Without a server; socket and volume: of a server of the model `interrupt`,
  * beside ours of the model `process`. */

@@ -21,7 +21,7 @@ static const char usage[] =
 "	hot MOUNT NATIVE, path_library NATIVE, idle\n"
 "	crowd_library NATIVE, crowd_mount MOUNT NATIVE FUSE2FS\n"
 "	program SCRIPT NAME MOUNT NATIVE FUSE2FS\n"
-"	kill NAME CLIENTS FILES\n"
+"	kill NAME CLIENTS FILES, outage MOUNT FILE\n"
 "	models SOCKET VOLUME: of a server of the model interrupt\n"
 "	first\n"
 "and without:\n"
@@ -90,6 +90,8 @@ static void run_row(int n, char **a)
 		row_kill_mount(a[1]);
 	else if (!strcmp(a[0], "kill") && n == 4)
 		row_kill(a[1], (unsigned)atoi(a[2]), (unsigned)atoi(a[3]));
+	else if (!strcmp(a[0], "outage") && n == 3)
+		row_outage(a[1], a[2]);
 	else if (!strcmp(a[0], "local") && n == 3)
 		row_local(a[1], a[2]);
 	else if (!strcmp(a[0], "models") && n == 3)

@@ -146,6 +146,10 @@ END {
 	plain("  with 64 MiB of RM, p99", "kill_64m", "p99", 3000000, "<= 3 ms")
 	plain("  with 1,000 clients, 10,000 files, p50", "kill_many", "p50", "", "")
 	plain("  with 1,000 clients, 10,000 files, p99", "kill_many", "p99", "", "")
+	if (has("outage", "share"))
+		show("throughput, a kill every 0.5 s / no kills",
+			sprintf("%.3f", m["outage", "share"]), m["outage", "share"], "", "", "")
+	plain("  longest round around a kill, middle", "outage", "longest", "", "")
 	plain("start to first answer", "start", "rump", 10900000, "<= 10.9 ms")
 	plain("memory of the server process", "memory", "rump", 1500000, "<= 1.5 MB")
 	plain("memory of the whole family", "memory", "family", "", "")
