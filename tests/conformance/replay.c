@@ -188,6 +188,7 @@ static const struct call *find(const char *name)
 {
 	const struct call *const all[] = {
 		own_calls, file_calls, data_calls, attr_calls, more_calls,
+		play_calls,
 	};
 
 	for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)

@@ -39,7 +39,7 @@ struct call {
 
 /* NULL-terminated by name. */
 extern const struct call file_calls[], data_calls[], attr_calls[],
-	more_calls[];
+	more_calls[], play_calls[];
 
 /* "O_RDWR|O_CREAT", "0644", "64K", "-1" */
 long number(const char *s);
