@@ -68,20 +68,20 @@ static void execute(struct call *c, int dirfd, uint64_t at, uint32_t flags,
 {
 	static _Thread_local struct rk__place p;
 	static _Thread_local char path[RK_PATH_LEN_MAX];
-	int64_t e;
+	bool follow = !(flags & AT_SYMLINK_NOFOLLOW);
 
 	if (memory_string(&c->base, at, path, sizeof path) < 0 ||
 	    (!*path && !(flags & AT_EMPTY_PATH)) ||
-	    rk__place(&c->base, dirfd, path, RK__FOLLOW, &p) < 0 || !p.inside) {
+	    rk__place(&c->base, dirfd, path, follow ? RK__FOLLOW : 0, &p) < 0 ||
+	    !p.inside) {
 		c->go_on = true;
 		c->task->execs = 0;
 		return;
 	}
-	e = rk_faccessat(p.client, p.dirfd, p.path, X_OK, AT_EACCESS);
-	if (e == -EXDEV)
+	p.itself |= !*path;
+	*ret = exec_inside(c, &p, follow);
+	if (*ret == -EXDEV)
 		c->go_on = true;
-	else
-		*ret = e < 0 ? e : exec_inside(c, &p);
 }
 
 /* --- what the notifier itself has to know of ---------------------------------- */

@@ -21,6 +21,7 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 #include "notify/notify_int.h"
+#include "route/calls.h"
 
 enum {
 	RESTART_SYS = 512,		/* as the kernel says it to itself */
@@ -59,10 +60,9 @@ static int copy_program(struct rk_client *client, int32_t fd, bool *ret_script)
 	return e;
 }
 
-static int program(struct rk__place *place, bool *ret_script)
+static int program(struct rk__place *place, bool follow, bool *ret_script)
 {
-	int64_t fd = rk_openat(place->client, place->dirfd, place->path,
-			       O_RDONLY, 0);
+	int64_t fd = rk__open_program(place, follow);
 	int r;
 
 	/* One may execute what one may not read; nobody can from outside. */
@@ -116,19 +116,20 @@ static void begin_again(struct call *c, const char *name)
 	ptrace(PTRACE_DETACH, c->tid, NULL, (void *)(intptr_t)sig);
 }
 
-int64_t exec_inside(struct call *c, struct rk__place *place)
+int64_t exec_inside(struct call *c, struct rk__place *place, bool follow)
 {
 	bool script = false;
 	char name[32];
 	int memfd, fd;
 
+	memfd = program(place, follow, &script);
+	if (memfd < 0)
+		return memfd;
 	if (c->task->execs++ >= TRIES) {
+		close(memfd);
 		c->refused = true;
 		return -ENOSYS;
 	}
-	memfd = program(place, &script);
-	if (memfd < 0)
-		return memfd;
 	fd = fds_put(c, memfd, script ? 0 : O_CLOEXEC);
 	close(memfd);
 	if (fd < 0)

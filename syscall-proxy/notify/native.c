@@ -59,6 +59,7 @@ struct native {
 	int borrowed[NAMES];
 	char *path[NAMES];		/* other than the given one */
 	bool moved;			/* we are in the caller's directory */
+	bool own_link;			/* a name in its own directory of /proc */
 };
 
 static const struct row *find(long nr)
@@ -101,6 +102,14 @@ static int set_descriptor(struct native *n, const struct row *row, int i)
 	return 0;
 }
 
+/* A name in the directory, or in "fd" there: nothing is passed through. */
+static bool is_own_link(const char *rest)
+{
+	if (strncmp(rest, "/fd/", 4) == 0)
+		rest += 3;
+	return *rest == '/' && !strchr(rest + 1, '/');
+}
+
 /* "/proc/self" is the caller. */
 static int set_path(struct native *n, const char *path, int i, int at)
 {
@@ -124,6 +133,7 @@ static int set_path(struct native *n, const char *path, int i, int at)
 			rest);
 	n->path[i] = p;
 	n->arg[at] = (uint64_t)(uintptr_t)p;
+	n->own_link = is_own_link(rest);
 	return 0;
 }
 
@@ -340,6 +350,7 @@ int64_t native_call(struct rk__task *t, long nr, const uint64_t arg[6])
 	const struct row *row = find(nr);
 	struct native n = { .c = c, .borrowed = { NONE, NONE } };
 	int at = nr == SYS_readlinkat;
+	bool as_ourselves;
 	int64_t r;
 
 	if ((nr == SYS_readlink || nr == SYS_readlinkat) &&
@@ -361,9 +372,17 @@ int64_t native_call(struct rk__task *t, long nr, const uint64_t arg[6])
 		c->umask = c->task->umask;
 		umask((mode_t)c->umask);
 	}
+	/* Everybody may read these of himself, whoever he is by now. */
+	as_ourselves = n.own_link &&
+		       (nr == SYS_readlink || nr == SYS_readlinkat);
+	if (as_ourselves)
+		ids_leave(c);
 	r = syscall(nr, n.arg[0], n.arg[1], n.arg[2], n.arg[3], n.arg[4],
 		    n.arg[5]);
-	return done(&n, r < 0 ? -errno : r);
+	r = r < 0 ? -errno : r;
+	if (as_ourselves)
+		ids_enter(c);
+	return done(&n, r);
 }
 
 static int read_link(struct rk__task *t, const char *path, char *ret,

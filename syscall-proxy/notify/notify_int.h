@@ -218,9 +218,9 @@ void map_restore(struct call *c);
 
 /* --- exec.c ------------------------------------------------------------------- */
 
-/* A program inside of a mount, that may be executed. Its result, unless
- * c->answered. */
-int64_t exec_inside(struct call *c, struct rk__place *place);
+/* A program inside of a mount. Its result, unless c->answered; -EXDEV: it is
+ * outside after all. */
+int64_t exec_inside(struct call *c, struct rk__place *place, bool follow);
 
 /* --- calls.c ------------------------------------------------------------------ */
 
