@@ -377,6 +377,7 @@ int64_t native_call(struct rk__task *t, long nr, const uint64_t arg[6])
 		       (nr == SYS_readlink || nr == SYS_readlinkat);
 	if (as_ourselves)
 		ids_leave(c);
+	worker_may_sleep();
 	r = syscall(nr, n.arg[0], n.arg[1], n.arg[2], n.arg[3], n.arg[4],
 		    n.arg[5]);
 	r = r < 0 ? -errno : r;

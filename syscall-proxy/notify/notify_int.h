@@ -24,8 +24,8 @@ enum {
 	THREADS_KNOWN = 1024,		/* thread to process, remembered */
 	GROUPS_MAX = 64,
 	WORKERS_MAX = 128,
-	WORKERS_SPARE = 2,		/* that wait for calls, at least */
 	WORKERS_IDLE_MAX = 4,
+	MANY_CALLS = 16,
 	ARENA = 1 << 20,
 	SWAPS = 4,
 	LONG_NS = 10 * 1000 * 1000,	/* a call that lasts is looked after */
@@ -115,7 +115,12 @@ struct rk__notifier {
 	pthread_cond_t ended;		/* a worker */
 	struct worker *workers;
 	unsigned n_workers;
-	atomic_int idle;		/* workers that wait for a call */
+	struct worker *_Atomic leader;	/* who waits for a call, or has one */
+	pthread_cond_t no_leader;
+	unsigned idle;			/* workers that wait for that */
+	/* of the leader: */
+	pid_t last;			/* who called before */
+	unsigned many;			/* several do, for so many calls more */
 	atomic_bool stop;
 	atomic_int root;		/* the first process that was seen */
 	atomic_bool inside;		/* some process was in a server */
@@ -162,6 +167,11 @@ struct status {
 	uint64_t pending, shared_pending, blocked;
 };
 int status_read(pid_t pid, struct status *ret);
+
+/* --- notifier.c --------------------------------------------------------------- */
+
+/* The calling worker may sleep now: another one waits for calls. */
+void worker_may_sleep(void);
 
 /* --- ids.c: whose ids this thread has. Nothing for tasks with ours. ---------- */
 
