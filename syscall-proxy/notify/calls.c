@@ -61,8 +61,8 @@ static void unlock_range(struct call *c, uint32_t first, uint32_t last)
 
 /* --- programs ----------------------------------------------------------------- */
 
-/* A program inside of a mount. What is not there must be said, because shells
- * look on. */
+/* A program inside of a mount that the kernel does not know. What is not there
+ * must be said, because shells look on. */
 static void execute(struct call *c, int dirfd, uint64_t at, uint32_t flags,
 		    int64_t *ret)
 {
@@ -70,7 +70,8 @@ static void execute(struct call *c, int dirfd, uint64_t at, uint32_t flags,
 	static _Thread_local char path[RK_PATH_LEN_MAX];
 	bool follow = !(flags & AT_SYMLINK_NOFOLLOW);
 
-	if (memory_string(&c->base, at, path, sizeof path) < 0 ||
+	if (c->n->how.config->over_mount ||
+	    memory_string(&c->base, at, path, sizeof path) < 0 ||
 	    (!*path && !(flags & AT_EMPTY_PATH)) ||
 	    rk__place(&c->base, dirfd, path, follow ? RK__FOLLOW : 0, &p) < 0 ||
 	    !p.inside) {
