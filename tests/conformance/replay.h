@@ -32,7 +32,9 @@ bool door_lacks(const char *call);
 
 struct call {
 	const char *name;
-	int args;			/* at least */
+	/* One letter a word: p is a path, - is not. Those behind a | may lack, and
+	 * there may be more. */
+	const char *words;
 	/* What the system call returned, errno left as it is. */
 	long (*run)(char **arg);
 };

@@ -318,16 +318,16 @@ static long c_events(char **a)
 }
 
 const struct call more_calls[] = {
-	{ "chdir", 1, c_chdir }, { "fchdir", 1, c_fchdir },
-	{ "openat2", 5, c_openat2 }, { "links", 3, c_links },
-	{ "getfl", 1, c_getfl }, { "setfl", 2, c_setfl }, { "dup", 2, c_dup },
-	{ "lease", 2, c_lease },
-	{ "writev", 3, c_writev }, { "readv", 3, c_readv },
-	{ "sendfile", 4, c_sendfile }, { "splice", 3, c_splice },
-	{ "advise", 4, c_advise }, { "syncrange", 4, c_syncrange },
-	{ "nread", 1, c_nread }, { "fsize", 1, c_fsize },
-	{ "nofile", 1, c_nofile }, { "mmap", 5, c_mmap },
-	{ "touch", 3, c_touch }, { "private", 4, c_private },
-	{ "watch", 1, c_watch }, { "events", 0, c_events },
-	{ NULL, 0, NULL },
+	{ "chdir", "p", c_chdir }, { "fchdir", "-", c_fchdir },
+	{ "openat2", "-----", c_openat2 }, { "links", "pp-", c_links },
+	{ "getfl", "-", c_getfl }, { "setfl", "--", c_setfl },
+	{ "dup", "--", c_dup }, { "lease", "--", c_lease },
+	{ "writev", "---", c_writev }, { "readv", "---", c_readv },
+	{ "sendfile", "----", c_sendfile }, { "splice", "---", c_splice },
+	{ "advise", "----", c_advise }, { "syncrange", "----", c_syncrange },
+	{ "nread", "-", c_nread }, { "fsize", "-", c_fsize },
+	{ "nofile", "p", c_nofile }, { "mmap", "-----", c_mmap },
+	{ "touch", "---", c_touch }, { "private", "----", c_private },
+	{ "watch", "p", c_watch }, { "events", "", c_events },
+	{ NULL, NULL, NULL },
 };

@@ -273,8 +273,8 @@ static long c_connect(char **a)
 }
 
 const struct call play_calls[] = {
-	{ "appenders", 3, c_appenders }, { "waitlock", 4, c_waitlock },
-	{ "intlock", 4, c_intlock }, { "deadlock", 1, c_deadlock },
-	{ "meet", 1, c_meet }, { "connect", 1, c_connect },
-	{ NULL, 0, NULL },
+	{ "appenders", "p--", c_appenders }, { "waitlock", "-p--", c_waitlock },
+	{ "intlock", "--p-", c_intlock }, { "deadlock", "p", c_deadlock },
+	{ "meet", "p", c_meet }, { "connect", "-", c_connect },
+	{ NULL, NULL, NULL },
 };

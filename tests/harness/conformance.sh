@@ -64,15 +64,15 @@ all()
 	done
 }
 
-# Each script goes to a replay of its own. By the library, and through a proxy,
+# Each script goes to a replay of its own, with OPTION. By the library, and through a proxy,
 # each user attaches: they come to the sockets as they would to a mount of root's.
 cat >"$WORK/replay" <<'END'
 [ -z "${RUMP_SOCKET-}" ] || {
 	chmod a+rx "$(dirname "$RUMP_SOCKET")"
 	chmod a+rw "$RUMP_SOCKET"
 }
-replay=$1
-shift
+replay=$1 option=$2
+shift 2
 case $replay in
 *-library) ;;
 # Without what brings the router into a program: replay hands its own calls to it.
@@ -82,20 +82,21 @@ case $replay in
 *)	mkdir /vol/t ;;
 esac
 for in; do
-	"$replay" /vol/t <"$in" >"${in%.in}.rump" || exit 1
+	"$replay" $option /vol/t <"$in" >"${in%.in}.rump" || exit 1
 done
 END
-# How a door is opened: its options, and what replays.
+# How a door is opened: its options, what replays, and how.
 open_door()	# DOOR
 {
-	how=() by=$replay
+	how=() by=$replay option=
 	case $1 in
 	library)	how=(--no-fuse) by=$replay-library ;;
 	route)	how=(--no-fuse) by=$replay-route ;;
 	preload*)	how=(--proxy=preload) ;;
 	notify*)	how=(--proxy=notify) by=$replay-static ;;
 	esac
-	case $1 in *-over) how+=(--under-mount) ;; esac
+	# What is no absolute path is left to the mount.
+	case $1 in *-over) how+=(--under-mount) option=-a ;; esac
 }
 # Of scripts that go through a proxy: what it does wrong it might do to the host,
 # so that can only be read. Begins the script anew, and does not come back.
@@ -111,7 +112,7 @@ read_only_host()
 }
 compare()	# DRIVER DOOR WHAT RUMP-OPTIONS...
 {
-	local driver=$1 door=$2 what="$1 $2 $3" source how by
+	local driver=$1 door=$2 what="$1 $2 $3" source how by option
 	shift 3
 	open_door "$door"
 	rm -f "$WORK"/rump.img* "$WORK"/*.rump
@@ -125,7 +126,7 @@ compare()	# DRIVER DOOR WHAT RUMP-OPTIONS...
 	*)	source=$driver:$RULES$OPTIONS ;;
 	esac
 	"$RUMP" run "${how[@]}" "$@" -m "/vol=$source" -- \
-		sh "$WORK/replay" "$by" $(scripts_of "$door") \
+		sh "$WORK/replay" "$by" "$option" $(scripts_of "$door") \
 		>"$WORK/log" 2>&1 ||
 		{ tail -n 30 "$WORK/log" >&2; fail "replay failed ($what)"; }
 	all "$door" native >"$WORK/all.native"
