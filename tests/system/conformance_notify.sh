@@ -2,7 +2,7 @@
 # conformance_notify.sh - without a mount, and with nothing of ours in them,
 # programs are told what the file system does natively: the same scripts of
 # system calls by a static program, without kills and with them.
-# limit: 480 3600
+# limit: 600 3600
 . "$(dirname "$0")/../harness/lib.sh"
 need_root "users, and a native mount to compare with"
 . "$SOURCE/tests/harness/conformance.sh"
