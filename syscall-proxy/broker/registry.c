@@ -255,7 +255,8 @@ static int own_client(struct rk__registry *r, uint32_t server,
 		return -EINVAL;
 	/* Not of a thread: workers of the notifier come and go. */
 	if (!r->client[server])
-		e = rk_attach(r->config->server[server], RK_ATTACH_POOL,
+		e = rk_attach(r->config->server[server],
+			      RK_ATTACH_POOL | RK_ATTACH_PAGES,
 			      &r->client[server]);
 	*ret = r->client[server];
 	return e;

@@ -7,8 +7,11 @@
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include "notify/notify_int.h"
+
+enum { LOCKS_ABOVE = 1024 };	/* where descriptors that it dupped are, at most */
 
 /* --- descriptors that are copied or end --------------------------------------- */
 
@@ -30,8 +33,8 @@ static void duplicate(struct call *c, int fd, int minimum, uint32_t flags,
 		*ret = fds_duplicate(c, fd, minimum, flags);
 }
 
-/* A number that the filter does not show is good for copying back and for a
- * child's, and fails loudly otherwise. */
+/* Where the filter does not show reading and writing, a number is good for all
+ * else, and for copying back; those fail loudly. */
 static void duplicate_to(struct call *c, int fd, int to)
 {
 	c->go_on = true;
@@ -50,13 +53,12 @@ static void unlock(struct call *c, int fd)
 
 static void unlock_range(struct call *c, uint32_t first, uint32_t last)
 {
-	uint32_t top = (uint32_t)c->task->hint + RK__FILTER_BASE;
+	uint32_t top = (uint32_t)c->task->hint + LOCKS_ABOVE;
 
 	if (!c->task->locks)
 		return;
 	for (uint32_t fd = first; fd <= last && fd < top; fd++)
-		if (rk__filter_sees((int)fd))
-			unlock(c, (int)fd);
+		unlock(c, (int)fd);
 }
 
 /* --- programs ----------------------------------------------------------------- */
@@ -74,11 +76,13 @@ static void execute(struct call *c, int dirfd, uint64_t at, uint32_t flags,
 	    memory_string(&c->base, at, path, sizeof path) < 0 ||
 	    (!*path && !(flags & AT_EMPTY_PATH)) ||
 	    rk__place(&c->base, dirfd, path, follow ? RK__FOLLOW : 0, &p) < 0 ||
-	    !p.inside) {
+	    (!p.inside && !(*path && exec_script(c, dirfd, path, ret)))) {
 		c->go_on = true;
 		c->task->execs = 0;
 		return;
 	}
+	if (!p.inside)
+		return;
 	p.itself |= !*path;
 	*ret = exec_inside(c, &p, follow);
 	if (*ret == -EXDEV)
@@ -94,7 +98,11 @@ static bool special(struct call *c, int64_t *ret)
 
 	switch (c->nr) {
 	case SYS_mmap:
-		return map_private(c, ret);
+		return map_file(c, ret);
+	case SYS_msync:
+		*ret = pinned_sync(c, a[0], a[1], a[2] & MS_SYNC);
+		c->go_on = *ret == 0;
+		return true;
 	case SYS_dup:
 		duplicate(c, (int)a[0], 0, 0, ret);
 		return true;

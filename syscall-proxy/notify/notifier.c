@@ -421,6 +421,7 @@ int rk__notifier_create(const struct rk__notifier_how *how,
 	pthread_mutex_init(&n->lock, NULL);
 	pthread_mutex_init(&n->settling, NULL);
 	pthread_mutex_init(&n->install, NULL);
+	pthread_mutex_init(&n->pinning, NULL);
 	pthread_cond_init(&n->ended, NULL);
 	pthread_cond_init(&n->no_leader, NULL);
 	e = prepare(n);
@@ -488,6 +489,7 @@ void rk__notifier_destroy(struct rk__notifier *n)
 	if (!n)
 		return;
 	stop_workers(n);
+	pinned_destroy(n);
 	tasks_destroy(n);
 	close(n->how.listener);
 	if (n->events >= 0)
@@ -495,6 +497,7 @@ void rk__notifier_destroy(struct rk__notifier *n)
 	pthread_mutex_destroy(&n->lock);
 	pthread_mutex_destroy(&n->settling);
 	pthread_mutex_destroy(&n->install);
+	pthread_mutex_destroy(&n->pinning);
 	pthread_cond_destroy(&n->ended);
 	pthread_cond_destroy(&n->no_leader);
 	free(n);

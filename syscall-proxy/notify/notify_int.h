@@ -7,7 +7,7 @@
  * does it, answers it. Several may be in calls of one task.
  *
  * Locks, in the order in which they are taken: task.lock (attaching, the working
- * directory), notifier.lock (the tables, workers), the registry's.
+ * directory), notifier.pinning, notifier.lock (the tables, workers), the registry's.
  */
 #ifndef RK_NOTIFY_INT_H
 #define RK_NOTIFY_INT_H
@@ -128,6 +128,9 @@ struct rk__notifier {
 	struct {
 		pid_t tid, pid;
 	} known[THREADS_KNOWN];
+	pthread_mutex_t pinning;	/* after task.lock */
+	struct pinned *pinned;
+	unsigned n_pinned, pinned_many;	/* now, and when to look for unused */
 	pthread_mutex_t settling;	/* before all other locks */
 	pthread_mutex_t install;	/* numbers of descriptors are chosen */
 };
@@ -221,16 +224,28 @@ int native_path(struct rk__task *t, int fd, char *ret, size_t size);
 
 /* --- map.c -------------------------------------------------------------------- */
 
-/* mmap, if it is a private mapping of a server's file. */
-bool map_private(struct call *c, int64_t *ret);
+/* mmap, if it is a mapping of a server's file. */
+bool map_file(struct call *c, int64_t *ret);
 /* What was another for the time of a call is itself again. */
 void map_restore(struct call *c);
+
+/* --- pinned.c ----------------------------------------------------------------- */
+
+/* The file's own pages, to be mapped shared with `prot`, the caller's. -ENOENT:
+ * a copy has to do, which the kernel does not let be written. */
+int pinned_pages(struct call *c, const struct rk__target *f, int64_t offset,
+		 uint64_t length, int prot);
+/* Before msync(2) of these bytes: 0, or what it says. */
+int pinned_sync(struct call *c, uint64_t from, uint64_t length, bool wait);
+void pinned_destroy(struct rk__notifier *n);
 
 /* --- exec.c ------------------------------------------------------------------- */
 
 /* A program inside of a mount. Its result, unless c->answered; -EXDEV: it is
  * outside after all. */
 int64_t exec_inside(struct call *c, struct rk__place *place, bool follow);
+/* A script of the host whose interpreter is in a mount. False: it is none. */
+bool exec_script(struct call *c, int dirfd, const char *path, int64_t *ret);
 
 /* --- calls.c ------------------------------------------------------------------ */
 
