@@ -31,11 +31,11 @@ results()
 [ -z "$PROXY" ] || { tests="${tests/test_stat/}"
 	no_mount='^test_(is_socket_true|fcntl_64_bit) '; }
 mkdir "$WORK/host"
-run=("$python" -m test -v --timeout 120 --tempdir)
-timeout -k 5 800 bash "$WORK/inside" "$WORK/host" "${run[@]}" "$WORK/host" $tests \
+run=("$python" -m test -v --timeout 1200 --tempdir)
+timeout -k 5 3000 bash "$WORK/inside" "$WORK/host" "${run[@]}" "$WORK/host" $tests \
 	>"$WORK/host.log" 2>&1 </dev/null || say "some of them fail on the host, too"
 # shellcheck disable=SC2086
-timeout -k 5 800 "$RUMP" run "${DOOR[@]}" --kill-every "$every" -m "/vol=ext4:$img" -- \
+timeout -k 5 3000 "$RUMP" run "${DOOR[@]}" --kill-every "$every" -m "/vol=ext4:$img" -- \
 	bash "$WORK/inside" /vol "${run[@]}" /vol $tests \
 	>"$WORK/mount.log" 2>&1 </dev/null || say "and some on the mount"
 results "$WORK/host.log" | grep -vE "${no_mount:-^$}" >"$WORK/host.results"

@@ -66,7 +66,7 @@ for door in ${PROXY:-preload notify}; do
 	bash "$WORK/inside" "$WORK/host" "$busybox" "$python" "$WORK/on-host" >"$WORK/want" 2>&1 </dev/null
 	sed -i "s,$WORK/host,/vol/w,g; s,$WORK/inside: line [0-9]*: ,," "$WORK/want"
 	image "$img" 64M -t ext4 -E "root_owner=$(id -u):$(id -g)"
-	timeout -k 5 50 "$RUMP" run --proxy="$door" -m "/vol=ext4:$img" -- \
+	timeout -k 5 300 "$RUMP" run --proxy="$door" -m "/vol=ext4:$img" -- \
 		bash -c 'mkdir /vol/w; exec bash "$@"' - \
 		"$WORK/inside" /vol/w "$busybox" "$python" "$WORK/on-host" >"$WORK/out" 2>&1 </dev/null ||
 		{ diff -a "$WORK/want" "$WORK/out" >&2; fail "$door"; }

@@ -21,8 +21,8 @@ shared -s "$A" -- sh -c "echo one >/$A/file"
 [ "$(shared -s "$A" -- cat "/$A/file")" = one ] || fail "another program misses it"
 [ ! -e "/$A" ] || fail "the host got a directory"
 "$RUMP" start --kill-every 10ms "$B" "/deep/b=ext4:$b" || fail "no second start"
-"$RUMP" ls | grep -q "^$A  *shared .* /$A  *ext4  *$a" || fail "ls: $("$RUMP" ls)"
-"$RUMP" ls | grep -q "^$B  *shared .* /deep/b  *ext4  *$b" || fail "ls misses one"
+"$RUMP" ls | has "^$A  *shared .* /$A  *ext4  *$a" || fail "ls: $("$RUMP" ls)"
+"$RUMP" ls | has "^$B  *shared .* /deep/b  *ext4  *$b" || fail "ls misses one"
 
 # Both in one program, under kills; elsewhere; two programs at the same time.
 shared -s "$A,$B" -- bash -c "for i in \$(seq 100); do
@@ -62,7 +62,7 @@ refuses "one inside the other" 125 'inside' "$RUMP" run -s "$A" -s "$B=/$A/b" --
 "$RUMP" run -m "/vol=ext4:$WORK/none.img" -- true 2>/dev/null && fail "no image"
 
 # In use it stays; the next supervisor knows that too.
-"$RUMP" run -s "$A" -- sleep 60 &
+"$RUMP" run -s "$A" -- sleep 3600 &
 user=$!
 background "$user"
 wait_for 60 eval '[ "$("$RUMP" ls | awk -v n="$A" "\$1 == n {print \$3}")" = 1 ]' ||
@@ -158,13 +158,13 @@ check_image "$b"
 	{ cat "$WORK/err" >&2; fail "no word of both servers"; }
 
 # They end with it, also when it is killed.
-"$RUMP" run --separate -m "/p=ext4:$a" -m "/q=ext4:$b" -- sleep 60 &
+"$RUMP" run --separate -m "/p=ext4:$a" -m "/q=ext4:$b" -- sleep 3600 &
 run=$!
 background "$run"
-listed() { "$RUMP" ls | grep -q "$a" && "$RUMP" ls | grep -q "$b"; }
+listed() { "$RUMP" ls | has "$a" && "$RUMP" ls | has "$b"; }
 wait_for 60 listed || fail "they are not listed"
 kill -9 "$run"
-wait_for 60 eval '! "$RUMP" ls | grep -Eq "$a|$b"' || fail "they outlive rump run"
+wait_for 60 eval '! "$RUMP" ls | has -E "$a|$b"' || fail "they outlive rump run"
 wait_for 60 eval '[ ! -e "$a.rump-journal" ] && [ ! -e "$b.rump-journal" ]' ||
 	fail "they did not stop cleanly"
 check_image "$a"
