@@ -92,7 +92,7 @@ static int file_of(struct call *c, const struct rk__target *f)
 	/* Where a write would not be shown, it would be one that nobody sees. */
 	if (!rk__filter_sees((int)a[4]))
 		return -ENODEV;
-	fd = pinned_pages(c, f, (int64_t)a[5], a[1], (int)a[2]);
+	fd = pinned_pages(c, f, (int64_t)a[5], a[1], (int)a[2], (int)a[3]);
 	return fd == -ENOENT ? shared_copy_of(f, (int64_t)a[5], a[1]) : fd;
 }
 
@@ -163,15 +163,21 @@ bool map_file(struct call *c, int64_t *ret)
 	int64_t flags;
 	int memfd, e;
 
-	if (!has_type((int)a[3]) || (int)a[3] & MAP_ANONYMOUS || !a[1] ||
-	    a[5] % PAGE || a[5] + a[1] < a[1] || (int64_t)(a[5] + a[1]) < 0 ||
-	    !fds_find(&c->base, (int)a[4], &f))
+	if ((int)a[3] & MAP_ANONYMOUS || !fds_find(&c->base, (int)a[4], &f))
 		return false;
+	/* What the kernel says before it looks at the file. */
+	c->go_on = a[5] % PAGE;
+	if (c->go_on)
+		return true;
 	flags = rk_getfl(f.client, f.fd);
 	if (flags < 0 || flags & O_PATH) {
 		*ret = flags < 0 ? flags : -EBADF;
 		return true;
 	}
+	c->go_on = !has_type((int)a[3]) || !a[1] || a[5] + a[1] < a[1] ||
+		   (int64_t)(a[5] + a[1]) < 0;
+	if (c->go_on)
+		return true;
 	memfd = file_of(c, &f);
 	e = memfd < 0 ? memfd : swap(c, (int)a[4], memfd);
 	if (memfd >= 0)

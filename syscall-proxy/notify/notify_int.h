@@ -231,10 +231,10 @@ void map_restore(struct call *c);
 
 /* --- pinned.c ----------------------------------------------------------------- */
 
-/* The file's own pages, to be mapped shared with `prot`, the caller's. -ENOENT:
+/* The file's own pages, to be mapped with `prot` and `flags`; shared. -ENOENT:
  * a copy has to do, which the kernel does not let be written. */
 int pinned_pages(struct call *c, const struct rk__target *f, int64_t offset,
-		 uint64_t length, int prot);
+		 uint64_t length, int prot, int flags);
 /* Before msync(2) of these bytes: 0, or what it says. */
 int pinned_sync(struct call *c, uint64_t from, uint64_t length, bool wait);
 void pinned_destroy(struct rk__notifier *n);

@@ -195,12 +195,12 @@ static int read_only(int memfd)
 }
 
 int pinned_pages(struct call *c, const struct rk__target *f, int64_t offset,
-		 uint64_t length, int prot)
+		 uint64_t length, int prot, int flags)
 {
 	uint64_t at;
 	int memfd;
-	int64_t handle = rk_map(f->client, f->fd, offset, length, prot,
-				MAP_SHARED, &memfd, &at);
+	int64_t handle = rk_map(f->client, f->fd, offset, length, prot, flags,
+				&memfd, &at);
 
 	/* What the task may, its own client was told. */
 	if (handle < 0)
