@@ -247,13 +247,21 @@ void call_serve(struct call *c, int64_t *ret)
 		*ret = e;
 		return;
 	}
+	if (c->task->arrives)
+		native_arrived(c);
 	c->base.host = &host;
 	c->base.config = c->n->how.config;
 	c->base.cwd = c->task->cwd;
+	c->leaves = false;
 	c->base.cwd_apart = c->task->apart >= 0;
 	ids_enter(c);
 	if (c->task->swapped)
 		map_restore(c);
+	if (native_arrives(c)) {
+		c->go_on = true;
+		ids_leave(c);
+		return;
+	}
 	if (!special(c, ret)) {
 		look_at(c);
 		if (rk__route(&c->base, c->nr, c->arg, ret) == RK__NATIVE)
@@ -264,5 +272,7 @@ void call_serve(struct call *c, int64_t *ret)
 	if (c->go_on && (c->task->apart >= 0 || c->task->cwd.inside ||
 			 c->task->lost))
 		native_apart(c, ret);
+	if (c->leaves && *ret == 0)
+		native_send(c);
 	ids_leave(c);
 }

@@ -196,11 +196,26 @@ static bool redirect(const struct call *c, const char *name)
 	return ptrace(PTRACE_SETREGS, c->tid, NULL, &regs) == 0;
 }
 
+/* In its stop, where it cannot begin again as another: it has succeeded. */
+static void succeed(const struct call *c)
+{
+	struct user_regs_struct regs;
+
+	if (ptrace(PTRACE_GETREGS, c->tid, NULL, &regs) < 0 ||
+	    (long)regs.orig_rax != c->nr ||
+	    (int64_t)regs.rax != -RESTART_SYS)
+		return;
+	regs.rax = 0;
+	regs.orig_rax = (unsigned long long)-1;
+	ptrace(PTRACE_SETREGS, c->tid, NULL, &regs);
+}
+
 /* The call is answered by its beginning again. */
-static void begin_again(struct call *c, const char *name)
+static void begin_again(struct call *c, const char *name, bool once)
 {
 	struct seccomp_notif_resp resp = { .id = c->id, .error = -RESTART_SYS };
 	int status = 0, sig = 0;
+	bool redirected = false;
 
 	c->answered = true;
 	if (ioctl(c->n->how.listener, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0)
@@ -214,8 +229,23 @@ static void begin_again(struct call *c, const char *name)
 	if (status >> 16 == 0)
 		sig = WSTOPSIG(status);
 	else
-		(void)redirect(c, name);
+		redirected = redirect(c, name);
+	if (once && !redirected)
+		succeed(c);
 	ptrace(PTRACE_DETACH, c->tid, NULL, (void *)(intptr_t)sig);
+}
+
+bool exec_as(struct call *c, const char *name, bool once)
+{
+	bool traced;
+
+	ids_leave(c);
+	traced = ptrace(PTRACE_SEIZE, c->tid, NULL, NULL) == 0 &&
+		 ptrace(PTRACE_INTERRUPT, c->tid, NULL, NULL) == 0;
+	if (traced)
+		begin_again(c, name, once);
+	ids_enter(c);
+	return traced;
 }
 
 /* The call begins again with a copy, which it takes over. */
@@ -234,16 +264,10 @@ static int64_t start(struct call *c, int memfd, bool script)
 	if (fd < 0)
 		return fd;
 	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-	ids_leave(c);
-	if (ptrace(PTRACE_SEIZE, c->tid, NULL, NULL) < 0 ||
-	    ptrace(PTRACE_INTERRUPT, c->tid, NULL, NULL) < 0) {
-		ids_enter(c);
-		c->refused = true;
-		return -ENOSYS;
-	}
-	begin_again(c, name);
-	ids_enter(c);
-	return 0;
+	if (exec_as(c, name, false))
+		return 0;
+	c->refused = true;
+	return -ENOSYS;
 }
 
 int64_t exec_inside(struct call *c, struct rk__place *place, bool follow)

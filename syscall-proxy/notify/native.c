@@ -174,10 +174,59 @@ static void leave_apart(struct task *t)
 	t->apart = -1;
 }
 
+/* --- a directory that the caller's words do not lead to ------------------------ */
+
+/* Our descriptor of it, for the caller. */
+static void name_apart(const struct task *t, char ret[static 40])
+{
+	snprintf(ret, 40, "/proc/%d/fd/%d", getpid(), t->apart);
+}
+
 /*
- * The caller goes there itself if its words say the same. If they do not (they
- * went through a server), its directory is kept here, apart from the kernel's.
+ * Its words went through a server. Its directory is kept here, apart from the
+ * kernel's, and its call begun again with the name of that, if it may have it:
+ * so that the kernel has it there too.
  */
+void native_send(struct call *c)
+{
+	char name[40];
+
+	if (c->task->foreign)
+		return;
+	name_apart(c->task, name);
+	c->task->arrives = c->tid;
+	if (!exec_as(c, name, true))
+		c->task->arrives = 0;
+}
+
+bool native_arrives(struct call *c)
+{
+	char name[40], path[40];
+
+	if (c->task->arrives != c->tid || c->nr != SYS_chdir ||
+	    c->task->apart < 0)
+		return false;
+	name_apart(c->task, name);
+	return memory_string(&c->base, c->arg[0], path, sizeof path) > 0 &&
+	       strcmp(path, name) == 0;
+}
+
+void native_arrived(struct call *c)
+{
+	struct stat is, want;
+	char cwd[32];
+
+	if (c->task->arrives != c->tid || native_arrives(c))
+		return;
+	c->task->arrives = 0;
+	snprintf(cwd, sizeof cwd, "/proc/%d/cwd", c->task->pid);
+	if (c->task->apart >= 0 && stat(cwd, &is) == 0 &&
+	    fstat(c->task->apart, &want) == 0 && is.st_dev == want.st_dev &&
+	    is.st_ino == want.st_ino)
+		leave_apart(c->task);
+}
+
+/* The caller goes there itself if its words say the same. */
 static int64_t change_directory(struct call *c, const char *path)
 {
 	char words[RK_PATH_LEN_MAX];
@@ -200,6 +249,7 @@ static int64_t change_directory(struct call *c, const char *path)
 		c->go_on = true;
 	} else {
 		c->task->apart = fd;
+		c->leaves = true;
 	}
 	return 0;
 }

@@ -59,6 +59,7 @@ struct task {
 	int32_t cwd_fd;
 	/* its directory on the host, where the kernel has another; -1 */
 	int apart;
+	_Atomic pid_t arrives;		/* the thread that goes there now */
 	bool lost;			/* nobody knows where it is */
 	struct swap swap[SWAPS];
 	atomic_bool swapped;		/* some of these are in use */
@@ -89,6 +90,7 @@ struct call {
 	bool go_on;			/* the kernel is to do it after all */
 	bool refused;			/* to be counted */
 	bool answered;			/* in another way */
+	bool leaves;			/* a server, for where the kernel has it not */
 	char *arena;			/* ARENA bytes, `used` of them taken */
 	size_t used;
 	struct block *blocks;		/* what did not fit there */
@@ -219,6 +221,12 @@ int64_t native_call(struct rk__task *t, long nr, const uint64_t arg[6]);
 /* Where route left a call to the kernel, which has another directory: *ret is
  * its result, unless c->go_on. */
 void native_apart(struct call *c, int64_t *ret);
+/* After a call that led the caller out of a server (c->leaves). */
+void native_send(struct call *c);
+/* The call that goes there. */
+bool native_arrives(struct call *c);
+/* Before a call: its thread may have come to where it was sent. */
+void native_arrived(struct call *c);
 int native_cwd(struct rk__task *t, char *ret, size_t size);
 int native_path(struct rk__task *t, int fd, char *ret, size_t size);
 
@@ -244,6 +252,9 @@ void pinned_destroy(struct rk__notifier *n);
 /* A program inside of a mount. Its result, unless c->answered; -EXDEV: it is
  * outside after all. */
 int64_t exec_inside(struct call *c, struct rk__place *place, bool follow);
+/* The call begins again with this path, a short one. False: it cannot, and is as
+ * it was. once: if it cannot after all, it has succeeded. */
+bool exec_as(struct call *c, const char *name, bool once);
 /* A script of the host whose interpreter is in a mount. False: it is none. */
 bool exec_script(struct call *c, int dirfd, const char *path, int64_t *ret);
 

@@ -55,6 +55,8 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), open("f2").read())
 X
 	"$python" spawn.py
 fi
+echo "- out of the mount by a link"
+mkdir "$host.d"; ln -s "$host.d" away; env -C away /bin/pwd -P; env -C away sh -c 'echo there >new; cat new; cd ..; ls -d on-host.d'; cat away/new; rm -r "$host.d" away
 echo "- a pipeline of both kinds"
 cat f | ./mycat | { [ -z "$busybox" ] && cat || bb/busybox cat; } | sort -r | tee end | head -n 1; cat end; ls | wc -l
 END
