@@ -96,6 +96,11 @@ static bool special(struct call *c, int64_t *ret)
 {
 	const uint64_t *a = c->arg;
 
+	if (rk__changes_ids(c->nr)) {
+		c->task->ids_change = true;
+		c->go_on = true;
+		return true;
+	}
 	switch (c->nr) {
 	case SYS_mmap:
 		return map_file(c, ret);
@@ -137,18 +142,6 @@ static bool special(struct call *c, int64_t *ret)
 	case SYS_exit_group:
 		if (c->n->inside)
 			task_bind_children(c->n, c->task);
-		c->go_on = true;
-		return true;
-	case SYS_setuid:
-	case SYS_setgid:
-	case SYS_setreuid:
-	case SYS_setregid:
-	case SYS_setresuid:
-	case SYS_setresgid:
-	case SYS_setfsuid:
-	case SYS_setfsgid:
-	case SYS_setgroups:
-		c->task->ids_change = true;
 		c->go_on = true;
 		return true;
 	case SYS_setrlimit:

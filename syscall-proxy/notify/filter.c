@@ -73,20 +73,12 @@ static enum kind kind_of(long nr)
 	case SYS_msync:
 	case SYS_close_range:
 	case SYS_exit_group:
-	case SYS_setuid:
-	case SYS_setgid:
-	case SYS_setreuid:
-	case SYS_setregid:
-	case SYS_setresuid:
-	case SYS_setresgid:
-	case SYS_setfsuid:
-	case SYS_setfsgid:
-	case SYS_setgroups:
 	case SYS_setrlimit:
 	case SYS_prlimit64:
 		return ANY;
 	}
-	return nr < RK__CALLS && rk__class[nr] != RK__CLASS_NONE ? ANY : ALLOW;
+	return rk__changes_ids(nr) ||
+	       (nr < RK__CALLS && rk__class[nr] != RK__CLASS_NONE) ? ANY : ALLOW;
 }
 
 /* --- the program -------------------------------------------------------------- */
