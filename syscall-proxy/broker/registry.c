@@ -368,6 +368,16 @@ int rk__registry_find(struct rk__registry *r, const struct rk__mark *m,
 	return e;
 }
 
+uint32_t rk__registry_count(struct rk__registry *r)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&r->lock);
+	n = r->n;
+	pthread_mutex_unlock(&r->lock);
+	return n;
+}
+
 bool rk__registry_knows(struct rk__registry *r, const struct rk__mark *m)
 {
 	bool known;
