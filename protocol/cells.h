@@ -6,6 +6,10 @@
  * clients map it. A cell is about one file: its attributes and, if it has pages,
  * which parts of the file stand in a memfd of their own, at the same offsets.
  *
+ * Where nobody has mapped the file, the memfd is sealed against being cut, so that
+ * clients may look at it by mappings of their own: a file that gets shorter gets
+ * other pages.
+ *
  * A cell is read between two looks at `seq`: even and equal both times, or what
  * was read counts for nothing. The same for a pread of the memfd. `generation`
  * moves when a cell is about another file or other pages. A part is there if its
@@ -41,6 +45,7 @@ enum {
 	RK_CELL_USED = 1 << 0,
 	RK_CELL_PAGES = 1 << 1,
 	RK_CELL_SEALED = 1 << 2,	/* they are all there, and never change */
+	RK_CELL_UNCUT = 1 << 3,		/* they never get shorter */
 };
 
 struct rk_cell {

@@ -97,6 +97,14 @@ void rk__call_settle(struct rk__link *l)
 	errno = before;
 }
 
+static void tell_of_sleep(const struct rk__link *l)
+{
+	const struct rk_client *c = l->client;
+
+	if (c && c->before_sleep)
+		c->before_sleep();
+}
+
 static int sleep_for_answer(struct rk__call *call, struct rk_slot *slot,
 			    uint64_t seq)
 {
@@ -105,6 +113,7 @@ static int sleep_for_answer(struct rk__call *call, struct rk_slot *slot,
 	bool cancelled = !(info->flags & RK_OP_BLOCKS);
 	int r = 0;
 
+	tell_of_sleep(l);
 	atomic_store(&slot->waiting, 1);
 	while (r != -ESHUTDOWN) {
 		uint64_t answered = atomic_load(&slot->answered);
@@ -274,6 +283,7 @@ int64_t rk__socket_call(struct rk__call *call, void *back,
 	do
 		n = send(l->fd, l->message, length, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
+	tell_of_sleep(l);
 	for (;;) {
 		if (n >= 0 || errno == EINTR)
 			n = recv(l->fd, l->message, RK_MESSAGE_MAX, 0);

@@ -107,6 +107,11 @@ int rk_attach_for(const char *socket_path, unsigned flags, uint32_t pid,
 	return attach(c, RK_HELLO_ATTACH, ret);
 }
 
+void rk_before_sleep(struct rk_client *client, void (*before)(void))
+{
+	client->before_sleep = before;
+}
+
 int rk_attach_child(const struct rk_client *parent, uint32_t pid,
 		    struct rk_client **ret)
 {

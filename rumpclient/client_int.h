@@ -59,6 +59,7 @@ struct rk_client {
 	unsigned flags;
 	uint32_t pid;			/* for whom it is; 0: this process */
 	int error;			/* of the attach after a fork */
+	void (*before_sleep)(void);	/* or NULL */
 	const struct rk_door *door;	/* NULL: a server */
 	void *door_ctx;
 	struct rk__hot *hot;		/* NULL: everything is asked for */

@@ -19,7 +19,7 @@
 #include "client_int.h"
 #include "links.h"
 
-enum { FORK_WAIT_MS = 2000 };
+enum { FORK_WAIT_MS = 10000 };
 
 static struct {
 	uint64_t mask;

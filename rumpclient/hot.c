@@ -23,11 +23,6 @@ enum {
 	AHEAD = 256 << 10,		/* asked for with what is read */
 };
 
-static struct rk__hot_pages *pages_of(struct rk__hot *h, uint64_t word)
-{
-	return &h->pages[(word >> 8) % RK_CELLS];
-}
-
 struct rk__hot_fd *rk__hot_fd_of(const struct rk_client *c, int32_t fd)
 {
 	return c->hot && fd >= 0 && fd < RK_HOT_FDS && !rk__is_guest() ?
@@ -68,71 +63,6 @@ static bool is_gone(const struct rk_cell *cell, uint64_t word)
 {
 	return !(atomic_load(&cell->seq) & 1) &&
 	       cell->generation != rk__hot_generation_of(word);
-}
-
-/* --- pages that are held -------------------------------------------------------------- */
-
-/* Closed when nobody uses it; what is used is closed the next time. */
-static void close_old(struct rk__hot_pages *p)
-{
-	int32_t old;
-
-	if (atomic_load(&p->users))
-		return;
-	old = atomic_exchange(&p->old, 0);
-	if (old)
-		close(old - 1);
-}
-
-/* Takes over fd; -1: nothing more. */
-static void hold(struct rk__hot_pages *p, uint32_t generation, int fd)
-{
-	uint64_t had;
-	int32_t none = 0;
-
-	close_old(p);
-	if (atomic_load(&p->old)) {
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	had = atomic_exchange(&p->held, fd < 0 ? 0 : (uint64_t)generation << 32 |
-			      (uint32_t)(fd + 1));
-	if ((uint32_t)had &&
-	    !atomic_compare_exchange_strong(&p->old, &none, (int32_t)had))
-		close((int)(uint32_t)had - 1);
-	close_old(p);
-}
-
-/* The descriptor, or -1. To be let go in any case. */
-static int use(struct rk__hot_pages *p, uint64_t word)
-{
-	uint64_t held;
-
-	atomic_fetch_add(&p->users, 1);
-	held = atomic_load(&p->held);
-	return rk__hot_generation_of(held) == rk__hot_generation_of(word) ?
-	       (int)(uint32_t)held - 1 : -1;
-}
-
-static void let_go(struct rk__hot_pages *p)
-{
-	atomic_fetch_sub_explicit(&p->users, 1, memory_order_release);
-}
-
-int rk__hot_dup(struct rk_client *c, const struct rk_hot *hot)
-{
-	uint64_t word = (uint64_t)hot->generation << 32 | hot->cell << 8;
-	struct rk__hot_pages *p;
-	int fd;
-
-	if (!c->hot)
-		return -ESTALE;
-	p = pages_of(c->hot, word);
-	fd = use(p, word);
-	fd = fd < 0 ? -ESTALE : fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	let_go(p);
-	return fd == -1 ? -errno : fd;
 }
 
 bool rk__hot_has(const struct rk_client *c, const struct rk_hot *hot,
@@ -195,8 +125,8 @@ int64_t rk__hot_ask(struct rk_client *c, struct rk__call *call,
 	if (r >= 0 && (hot->flags & RK_HOT_SENT)) {
 		fd = receive(l->fd, call->req.seq);
 		if (fd >= 0 && c->hot && !rk__is_guest())
-			hold(&c->hot->pages[hot->cell % RK_CELLS],
-			     hot->generation, fd);
+			rk__hot_hold(&c->hot->pages[hot->cell % RK_CELLS],
+				     hot->generation, fd);
 		else if (fd >= 0)
 			close(fd);
 	}
@@ -227,7 +157,7 @@ static void look_at(struct rk_client *c, int32_t fd, uint32_t want,
 	struct rk__hot_fd *f = &c->hot->fd[fd];
 	uint32_t version = atomic_load(&f->version);
 	uint64_t had = atomic_load(&f->word), word;
-	struct rk__hot_pages *p = pages_of(c->hot, had);
+	const struct rk__hot_pages *p = rk__hot_pages_of(c->hot, had);
 	struct rk_hot hot;
 	struct op_look a = {
 		.dirfd = fd, .path = "", .flags = AT_EMPTY_PATH,
@@ -269,12 +199,14 @@ static bool looked(struct rk_client *c, int32_t fd, uint32_t want,
 
 static void forget(struct rk__hot *h, struct rk__hot_fd *f, uint64_t word)
 {
+	struct rk__hot_pages *p = rk__hot_pages_of(h, word);
+
 	if (!is_gone(rk__hot_cell_of(h, word), word))
 		return;
 	atomic_compare_exchange_strong(&f->word, &word, 0);
-	if (rk__hot_generation_of(atomic_load(&pages_of(h, word)->held)) ==
+	if (rk__hot_generation_of(atomic_load(&p->held)) ==
 	    rk__hot_generation_of(word))
-		hold(pages_of(h, word), 0, -1);
+		rk__hot_hold(p, 0, -1);
 }
 
 /* --- reading ------------------------------------------------------------------------------- */
@@ -283,10 +215,10 @@ static int64_t read_pages(struct rk__hot *h, uint64_t word, void *buf,
 			  uint64_t count, uint64_t offset, bool *ret_missing)
 {
 	const struct rk_cell *cell = rk__hot_cell_of(h, word);
-	struct rk__hot_pages *p = pages_of(h, word);
+	struct rk__hot_pages *p = rk__hot_pages_of(h, word);
 	int64_t r = RK_HOT_COLD;
 	uint64_t seq, size, n;
-	int fd = use(p, word);
+	int fd = rk__hot_use(p, word);
 
 	/* Those that were sent last could not be kept. */
 	*ret_missing = fd < 0;
@@ -298,12 +230,13 @@ static int64_t read_pages(struct rk__hot *h, uint64_t word, void *buf,
 		*ret_missing = true;
 		goto out;
 	}
-	if (n && pread(fd, buf, n, (off_t)offset) != (ssize_t)n)
+	if (n && !rk__hot_copy(p, word, buf, n, offset) &&
+	    pread(fd, buf, n, (off_t)offset) != (ssize_t)n)
 		goto out;
 	if (is_same(cell, seq))
 		r = (int64_t)n;
 out:
-	let_go(p);
+	rk__hot_let_go(p);
 	return r;
 }
 

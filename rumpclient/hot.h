@@ -27,11 +27,21 @@ struct rk__hot_fd {
 	_Atomic uint64_t place;		/* hot_offset.c */
 };
 
+/* A page in front of where pages are mapped. */
+struct rk__hot_view {
+	uint64_t size;			/* that can be read behind it */
+	uint32_t generation;
+};
+
 /* Pages of a cell that were sent to us. */
 struct rk__hot_pages {
 	_Atomic uint64_t held;		/* generation << 32 | descriptor + 1 */
+	struct rk__hot_view *_Atomic view; /* NULL: they are not mapped */
 	_Atomic uint32_t users;
-	_Atomic int32_t old;		/* descriptor + 1 that somebody still used */
+	_Atomic uint32_t changing;	/* somebody puts others in their place */
+	/* What somebody still used: */
+	_Atomic int32_t old;		/* descriptor + 1 */
+	struct rk__hot_view *_Atomic old_view;
 };
 
 struct rk__hot_path {
@@ -60,6 +70,12 @@ static inline uint32_t rk__hot_generation_of(uint64_t word)
 static inline const struct rk_cell *rk__hot_cell_of(const struct rk__hot *h, uint64_t word)
 {
 	return &h->cells->cell[(word >> 8) % RK_CELLS];
+}
+
+static inline struct rk__hot_pages *rk__hot_pages_of(struct rk__hot *h,
+						     uint64_t word)
+{
+	return &h->pages[(word >> 8) % RK_CELLS];
 }
 
 static inline uint64_t rk__hot_word_of(const struct rk_hot *hot)
@@ -97,6 +113,19 @@ int64_t rk__hot_look(struct rk_client *c, struct op_look *a,
 /* The attributes in a cell, if it is still what the word says. */
 bool rk__hot_stat(const struct rk_cell *cell, uint64_t word,
 		  struct rk_stat *ret);
+
+/* --- hot_pages.c: pages that are held --------------------------------------- */
+
+/* In the place of those that were; takes over fd. -1: none. */
+void rk__hot_hold(struct rk__hot_pages *p, uint32_t generation, int fd);
+/* Their descriptor, or -1; none of them goes away until rk__hot_let_go(), which
+ * is due in any case. */
+int rk__hot_use(struct rk__hot_pages *p, uint64_t word);
+void rk__hot_let_go(struct rk__hot_pages *p);
+/* Of pages in use, which stand there: whether they are mapped, and were copied. */
+bool rk__hot_copy(const struct rk__hot_pages *p, uint64_t word, void *buf,
+		  uint64_t n, uint64_t offset);
+void rk__hot_pages_end(struct rk__hot_pages *p);
 /* A descriptor of the pages of a cell, of our own; -ESTALE. */
 int rk__hot_dup(struct rk_client *c, const struct rk_hot *hot);
 bool rk__hot_has(const struct rk_client *c, const struct rk_hot *hot,

@@ -154,14 +154,8 @@ void rk__hot_end(struct rk_client *c)
 	if (!h)
 		return;
 	c->hot = NULL;
-	for (unsigned i = 0; i < RK_CELLS; i++) {
-		uint32_t held = (uint32_t)atomic_load(&h->pages[i].held);
-
-		if (held)
-			close((int)held - 1);
-		if (h->pages[i].old)
-			close(h->pages[i].old - 1);
-	}
+	for (unsigned i = 0; i < RK_CELLS; i++)
+		rk__hot_pages_end(&h->pages[i]);
 	munmap((void *)h->cells, sizeof *h->cells);
 	munmap(h, sizeof *h);
 }

@@ -18,6 +18,7 @@
 #ifndef RK_PROXY_H
 #define RK_PROXY_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include "types.h"
 
@@ -26,7 +27,7 @@
 #define RK__PLACEHOLDER "rump-descriptor"	/* name of its memfd */
 
 enum {
-	RK__PROXY_VERSION = 1,
+	RK__PROXY_VERSION = 2,
 	RK__PROXY_SERVERS = 16,
 	RK__PROXY_MOUNTS = 32,
 	RK__PROXY_PATH = 1024,
@@ -81,8 +82,20 @@ struct rk__proxy_answer {
  * config.report. */
 struct rk__proxy_welcome {
 	struct rk__proxy_answer answer;
-	struct rk__proxy_config config;
+	uint32_t published;		/* placeholders that can be claimed now */
+	uint32_t reserved;
+	struct rk__proxy_config config;	/* without mounts that there are not */
 };
+
+/* Each program that starts is sent one: so no more than there is. */
+static inline size_t rk__proxy_config_size(const struct rk__proxy_config *c)
+{
+	uint32_t n = c->n_mounts < RK__PROXY_MOUNTS ? c->n_mounts :
+						      RK__PROXY_MOUNTS;
+
+	return offsetof(struct rk__proxy_config, mount) +
+	       n * sizeof c->mount[0];
+}
 
 /* Which way calls went; counted by everybody, shared. */
 struct rk__proxy_counts {

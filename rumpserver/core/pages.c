@@ -159,7 +159,8 @@ static uint32_t make(struct rk__node n, const struct rk_stat *st)
 }
 
 static int look(struct rk__node n, const struct rk_stat *st, uint32_t want,
-		bool sealed, uint64_t off, uint64_t len, struct rk_hot *ret)
+		enum rk__pages_kind kind, uint64_t off, uint64_t len,
+		struct rk_hot *ret)
 {
 	uint32_t i = rk__cell_find(n);
 	int r = 0;
@@ -169,9 +170,11 @@ static int look(struct rk__node n, const struct rk_stat *st, uint32_t want,
 	if (!i)
 		return -EAGAIN;
 	if (want & RK_HOT_PAGES) {
+		if (rk__cell[i - 1].pins)
+			kind = RK__PAGES_MAPPED;
 		/* not evicted by what it has to make room for itself */
 		rk__cell[i - 1].pins++;
-		r = rk__pages_make(i - 1, sealed);
+		r = rk__pages_make(i - 1, kind);
 		if (r == 0)
 			r = rk__pages_fill(i - 1, off, off + len);
 		rk__cell[i - 1].pins--;
@@ -269,7 +272,8 @@ static void follow(uint32_t i)
 
 	if (r == 0 && (c->flags & RK_CELL_PAGES))
 		r = rk__pages_follow(i, &st, c->changed_from, c->changed_to);
-	if (r < 0 && !rk__cell[i].pins) {
+	/* Of a mapped file, only what is of no use to its mappings. */
+	if (r < 0 && (!rk__cell[i].pins || r == -EROFS)) {
 		rk__cell_drop(i);
 		return;
 	}

@@ -26,6 +26,14 @@ struct rk__pages_links {
 	bool (*give)(uint32_t channel, const struct rk_gift *gift, int fd);
 };
 
+/* What memfd a file's pages are. */
+enum rk__pages_kind {
+	RK__PAGES_READ,			/* never cut */
+	RK__PAGES_SEALED,		/* never changed: clients could not write the
+					 * file */
+	RK__PAGES_MAPPED,		/* as the file, whatever happens to it */
+};
+
 struct rk__pages {
 	/* --- what changes; said while the op runs --- */
 	void (*touch)(struct rk__node n);	/* the attributes of a file */
@@ -48,10 +56,10 @@ struct rk__pages {
 	/*
 	 * The cell of a file, made if need be. Nothing may be uncommitted. want:
 	 * RK_HOT_PAGES: pages too, of which [off, off + len) is there afterwards,
-	 * or the first megabyte of it. sealed: clients could not write the file.
+	 * or the first megabyte of it.
 	 */
 	int (*look)(struct rk__node n, const struct rk_stat *st, uint32_t want,
-		    bool sealed, uint64_t off, uint64_t len,
+		    enum rk__pages_kind kind, uint64_t off, uint64_t len,
 		    struct rk_hot *ret);
 	/* Sends the pages of a cell to whoever asks now. */
 	void (*give)(struct rk_hot *hot);

@@ -1,5 +1,7 @@
 /*
  * pages_file.c - pages: a memfd of exactly the file's size, filled part by part.
+ * Unless the file is mapped, nobody can cut it, and a file that gets shorter loses
+ * it.
  *
  * Nobody maps it here: a client that cuts it would bring the server down. It is
  * read and written by descriptor, and what comes back short is a client's doing,
@@ -118,13 +120,17 @@ static bool make_room(void)
 	return i != 0;
 }
 
-/* Clients can seal it as well, if anybody can. */
-static int open_memfd(uint64_t size, bool sealed)
+/* Clients can seal it as well, if anybody can: so that is sealed too, at once where
+ * it is still to be written. */
+static int open_memfd(uint64_t size, enum rk__pages_kind kind)
 {
 	int fd = memfd_create("rump-pages", MFD_CLOEXEC |
-			      (sealed ? MFD_ALLOW_SEALING : 0));
+			      (kind == RK__PAGES_MAPPED ? 0 :
+			       MFD_ALLOW_SEALING));
 
-	if (fd >= 0 && ftruncate(fd, (off_t)size) == 0)
+	if (fd >= 0 && ftruncate(fd, (off_t)size) == 0 &&
+	    (kind != RK__PAGES_READ ||
+	     fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL) == 0))
 		return fd;
 	if (fd >= 0)
 		close(fd);
@@ -141,28 +147,50 @@ static int fill_and_seal(uint32_t i)
 	return r;
 }
 
-int rk__pages_make(uint32_t i, bool sealed)
+/* Whether there are pages that may be read, or mapped. */
+static bool serves(const struct rk_cell *c, enum rk__pages_kind kind)
+{
+	return (c->flags & RK_CELL_PAGES) &&
+	       (kind != RK__PAGES_MAPPED || !(c->flags & RK_CELL_UNCUT));
+}
+
+static uint16_t flags_of(enum rk__pages_kind kind)
+{
+	switch (kind) {
+	case RK__PAGES_READ:
+		return RK_CELL_USED | RK_CELL_PAGES | RK_CELL_UNCUT;
+	case RK__PAGES_SEALED:
+		return RK_CELL_USED | RK_CELL_PAGES | RK_CELL_UNCUT |
+		       RK_CELL_SEALED;
+	default:
+		return RK_CELL_USED | RK_CELL_PAGES;
+	}
+}
+
+int rk__pages_make(uint32_t i, enum rk__pages_kind kind)
 {
 	struct rk_cell *c = rk__cell_shared(i);
+	bool sealed = kind == RK__PAGES_SEALED;
 	int fd, r = 0;
 
-	if (c->flags & RK_CELL_PAGES)
+	if (serves(c, kind))
 		return 0;
 	if (c->st.size > (uint64_t)RK_CELL_PARTS << SHIFT_MAX ||
 	    (sealed && c->st.size > SEALED_MAX))
 		return -EOPNOTSUPP;
 	if (files.n >= FILES_MAX && !make_room())
 		return -EAGAIN;
-	fd = open_memfd(c->st.size, sealed);
+	fd = open_memfd(c->st.size, kind);
 	if (fd < 0)
 		return fd;
-	files.n++;
 	rk__cell_begin(i);
+	rk__pages_end(i);
+	files.n++;
 	c->generation++;
 	c->shift = (uint16_t)shift_of(c->st.size);
 	for (unsigned k = 0; k < RK_CELL_PARTS / 64; k++)
 		c->valid[k] = 0;
-	c->flags |= RK_CELL_PAGES | (sealed ? RK_CELL_SEALED : 0);
+	c->flags = flags_of(kind);
 	rk__cell[i].fd = fd;
 	rk__cell[i].fd_generation = c->generation;
 	/* Before anybody hears of it: a successor must find it. */
@@ -267,7 +295,8 @@ int rk__pages_follow(uint32_t i, const struct rk_stat *st, uint64_t from,
 	uint64_t size = st->size;
 	int r = 0;
 
-	if (c->flags & RK_CELL_SEALED)
+	if ((c->flags & RK_CELL_SEALED) ||
+	    ((c->flags & RK_CELL_UNCUT) && size < c->st.size))
 		return -EROFS;		/* it is dropped */
 	if (size != c->st.size && ftruncate(rk__cell[i].fd, (off_t)size) < 0)
 		return -ENOMEM;

@@ -41,7 +41,7 @@ uint32_t rk__cell_victim(bool with_pages);
 
 /* --- pages_file.c; nothing may be uncommitted ---------------------------------- */
 
-int rk__pages_make(uint32_t i, bool sealed);
+int rk__pages_make(uint32_t i, enum rk__pages_kind kind);
 void rk__pages_end(uint32_t i);
 void rk__pages_adopt(uint32_t i);	/* a predecessor's: counts them */
 /* The file is as long as st says now, and [from, to) changed. */

@@ -30,7 +30,7 @@ enum {
 	BATCH_MAX = 32,
 	BATCH_BYTES_MAX = 1 << 20,	/* staged blocks at which a batch ends */
 	HELD_MAX = 64,
-	HELD_NS = 1000000000,		/* longer than that, nobody is there */
+	HELD_S = 10,			/* longer than that, nobody is there */
 };
 
 #define SYNC_FAILED UINT64_MAX		/* in place of a flush point */
@@ -153,7 +153,7 @@ bool rk__serve_held(bool in_any_case)
 	if (!n)
 		return false;
 	if (!in_any_case && !rk__watcher->settled() &&
-	    now_ns() - serve.held_ns < HELD_NS)
+	    now_ns() - serve.held_ns < HELD_S * 1000000000ull)
 		return true;
 	serve.n_held = 0;
 	for (unsigned i = 0; i < n; i++)

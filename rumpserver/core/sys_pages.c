@@ -66,11 +66,13 @@ int64_t rk__sys_look(struct rk__call *c, struct op_look *a)
 		want &= ~RK_HOT_PAGES;
 	r = -EAGAIN;
 	if (want & RK_HOT_PAGES)
-		r = rk__pages->look(w.node, &w.st, want, sealed,
-				   (uint64_t)a->offset, a->length, a->hot);
+		r = rk__pages->look(w.node, &w.st, want, sealed ?
+				    RK__PAGES_SEALED : RK__PAGES_READ,
+				    (uint64_t)a->offset, a->length, a->hot);
 	if (r < 0) {
 		want &= ~RK_HOT_PAGES;
-		r = rk__pages->look(w.node, &w.st, want, false, 0, 0, a->hot);
+		r = rk__pages->look(w.node, &w.st, want, RK__PAGES_READ, 0, 0,
+				    a->hot);
 	}
 	if (r < 0)
 		return r;
@@ -121,7 +123,8 @@ int64_t rk__sys_pin(struct rk__call *c, struct op_pin *a)
 		return write ? -ENODEV : 0;
 	if (rk__changed())
 		return rk__call_stage(c, 1);
-	r = rk__pages->look(n, &st, RK_HOT_PAGES, false, 0, 0, a->hot);
+	r = rk__pages->look(n, &st, RK_HOT_PAGES, RK__PAGES_MAPPED, 0, 0,
+			    a->hot);
 	if (r < 0)
 		return write ? r == -EAGAIN ? -ENOMEM : r : 0;
 	rk__pages->give(a->hot);

@@ -31,7 +31,7 @@ static const char *const noun[] = {
 	[RK_SOURCE_DIRECTORY] = "directory",
 };
 
-enum { LOCK_LOOK_MS = 10, LOCK_WAIT_MS = 2000 };
+enum { LOCK_LOOK_MS = 10, LOCK_WAIT_MS = 30000 };
 
 static bool only_reads(const struct rk__mount_spec *m)
 {

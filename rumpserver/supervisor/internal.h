@@ -198,7 +198,10 @@ struct rk__supervisor {
 		uint64_t value, since_ns;
 		uint64_t ping, asked_ns;	/* the last, and since when */
 		uint32_t asked;		/* generation of the server */
-		uint64_t tick_ns;
+		/* the time that the server had, whose it is, and at tick_ns
+		 * how long that one had waited for a CPU */
+		uint64_t clock_ns, tick_ns, crowded_ns;
+		uint32_t clock_of;
 	} progress;
 	struct {
 		uv_poll_t poll;

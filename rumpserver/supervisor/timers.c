@@ -8,14 +8,18 @@
  * answers a ping, unless it is stopped or frozen: then it is killed too, but
  * no request is to blame.
  *
- * The clock stands still while the machine is suspended. If the supervisor was
- * stopped or frozen itself, with the server or alone, it sees that its own
- * ticks were late, and begins to count anew.
+ * What counts is the time that the server had. A clock of its own stands still
+ * while the machine is suspended, while the supervisor was stopped or frozen
+ * itself, with the server or alone, as it sees by its own ticks that were late,
+ * and while the server waited for a CPU or for a disk: so nobody takes a slow or
+ * crowded machine for a hang.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,13 +49,67 @@ static uint64_t vital_sign(struct rk__board *b)
 	return 1ull << 63 | (uint64_t)atomic_load(&b->generation) << 8 | 1;
 }
 
-static void begin_anew(struct rk__supervisor *s, uint64_t now)
+/* The start of /proc/PID/NAME; false: there is none. */
+static bool read_proc(pid_t pid, const char *name, char *ret, size_t size)
 {
-	s->progress.since_ns = now;
-	s->progress.asked_ns = now;
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, ret, size - 1);
+	if (fd >= 0)
+		close(fd);
+	ret[n < 0 ? 0 : n] = 0;
+	return n > 0;
 }
 
-static void ask(struct rk__supervisor *s, uint64_t now)
+/* In the kernel, where a kill would not end it sooner. */
+static bool waits_for_disk(pid_t pid)
+{
+	char text[256], *p;
+
+	if (!read_proc(pid, "stat", text, sizeof text))
+		return false;
+	p = strrchr(text, ')');
+	return p && p[1] == ' ' && p[2] == 'D';
+}
+
+/* How long it waited for a CPU so far; 0 where the kernel does not say. */
+static uint64_t crowded_out(pid_t pid)
+{
+	uint64_t ns = 0;
+	char text[128];
+
+	if (!read_proc(pid, "schedstat", text, sizeof text) ||
+	    sscanf(text, "%*u %" SCNu64, &ns) != 1)
+		return 0;
+	return ns;
+}
+
+/* Brings the clock of the server that serves up to date. */
+static void wind_clock(struct rk__supervisor *s, uint64_t late_ns)
+{
+	const struct rk__server *a = s->active;
+	uint64_t now = rk__now_ns(), had = now - s->progress.tick_ns;
+	uint64_t crowded, missed;
+
+	s->progress.tick_ns = now;
+	if (!a || a->dead || !a->child)
+		return;
+	crowded = crowded_out(a->child->pid);
+	missed = crowded - s->progress.crowded_ns;
+	s->progress.crowded_ns = crowded;
+	if (s->progress.clock_of != a->generation) {
+		s->progress.clock_of = a->generation;
+		return;
+	}
+	if (had < late_ns && missed < had && !waits_for_disk(a->child->pid))
+		s->progress.clock_ns += had - missed;
+}
+
+static void ask(struct rk__supervisor *s)
 {
 	struct rk__message m = {
 		.type = RK_MSG_PING, .a = atomic_load(&s->board->heard) + 1,
@@ -59,14 +117,14 @@ static void ask(struct rk__supervisor *s, uint64_t now)
 
 	s->progress.ping = m.a;
 	s->progress.asked = s->active->generation;
-	s->progress.asked_ns = now;
+	s->progress.asked_ns = s->progress.clock_ns;
 	rk__server_send(s->active, &m, NULL, 0);
 }
 
 /* It was asked and has not answered for this long. */
 static void look_for_silence(struct rk__supervisor *s, uint64_t deadline)
 {
-	uint64_t now = rk__now_ns();
+	uint64_t now = s->progress.clock_ns;
 
 	if (!s->active || s->active->dead)
 		return;
@@ -76,14 +134,14 @@ static void look_for_silence(struct rk__supervisor *s, uint64_t deadline)
 		s->progress.asked_ns = now;
 	if (s->progress.asked != s->active->generation ||
 	    atomic_load(&s->board->heard) == s->progress.ping)
-		ask(s, now);
+		ask(s);
 	else if (now - s->progress.asked_ns >= deadline)
 		rk__child_kill(s->active->child, SIGKILL);
 }
 
 static void look_for_hang(struct rk__supervisor *s)
 {
-	uint64_t value = vital_sign(s->board), now = rk__now_ns();
+	uint64_t value = vital_sign(s->board), now = s->progress.clock_ns;
 	uint64_t deadline = s->config.deadline_ms * 1000000ull;
 	uint32_t none = RK_CAUSE_NONE;
 
@@ -128,15 +186,12 @@ static void look_for_mounts(struct rk__supervisor *s)
 static void tick(uv_timer_t *timer)
 {
 	struct rk__supervisor *s = timer->data;
-	uint64_t now = rk__now_ns(), late = 2 * uv_timer_get_repeat(timer);
 
 	if (s->active)
 		rk__server_pump(s->active);
 	if (s->standby)
 		rk__server_pump(s->standby);
-	if (now - s->progress.tick_ns > late * 1000000)
-		begin_anew(s, now);
-	s->progress.tick_ns = now;
+	wind_clock(s, 2 * uv_timer_get_repeat(timer) * 1000000);
 	look_for_hang(s);
 	if (s->config.deadline_ms)
 		look_for_silence(s, s->config.deadline_ms * 1000000ull);

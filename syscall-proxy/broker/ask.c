@@ -3,6 +3,7 @@
  * calls, no memory but the stack, errno as it was.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -62,7 +63,7 @@ static int send_request(int sock, struct rk__proxy_request *q, int placeholder)
 	return n < 0 ? -errno : 0;
 }
 
-/* Exactly `size` bytes, and up to two descriptors. */
+/* At most `size` bytes: how many; and descriptors. */
 static int receive_answer(int sock, void *ret, size_t size, int fd[FDS_MAX])
 {
 	struct iovec iov = { ret, size };
@@ -91,10 +92,19 @@ static int receive_answer(int sock, void *ret, size_t size, int fd[FDS_MAX])
 		       bytes < FDS_MAX * sizeof *fd ? bytes :
 						      FDS_MAX * sizeof *fd);
 	}
-	return n == 0 ? -ECONNRESET : (size_t)n == size ? 0 : -EPROTO;
+	return n == 0 ? -ECONNRESET : (int)n;
 }
 
-/* One conversation. Descriptors of a failed one are closed. */
+static void close_all(int fd[FDS_MAX])
+{
+	for (int i = 0; i < FDS_MAX; i++) {
+		if (fd[i] >= 0)
+			close(fd[i]);
+		fd[i] = -1;
+	}
+}
+
+/* One conversation: how many bytes. Descriptors of a failed one are closed. */
 static int ask(const char *socket, struct rk__proxy_request *q,
 	       int placeholder, struct rk__proxy_answer *ret, size_t size,
 	       int fd[FDS_MAX])
@@ -109,13 +119,12 @@ static int ask(const char *socket, struct rk__proxy_request *q,
 			r = receive_answer(sock, ret, size, fd);
 		close(sock);
 	}
-	if (r == 0)
-		r = ret->error <= 0 ? ret->error : -EPROTO;
-	for (int i = 0; r < 0 && i < FDS_MAX; i++) {
-		if (fd[i] >= 0)
-			close(fd[i]);
-		fd[i] = -1;
-	}
+	if (r >= 0 && ((size_t)r < sizeof *ret || ret->error > 0))
+		r = -EPROTO;
+	else if (r >= 0 && ret->error < 0)
+		r = ret->error;
+	if (r < 0)
+		close_all(fd);
 	errno = e;
 	return r;
 }
@@ -126,10 +135,17 @@ static int ask_short(const char *socket, struct rk__proxy_request *q,
 	int fd[FDS_MAX], r;
 
 	r = ask(socket, q, placeholder, ret, sizeof *ret, fd);
-	for (int i = 0; i < FDS_MAX; i++)
-		if (fd[i] >= 0)
-			close(fd[i]);
-	return r;
+	close_all(fd);
+	return r < 0 ? r : 0;
+}
+
+static bool is_welcome(const struct rk__proxy_welcome *w, size_t n)
+{
+	size_t head = offsetof(struct rk__proxy_welcome, config);
+
+	return n >= head + offsetof(struct rk__proxy_config, mount) &&
+	       w->config.n_mounts <= RK__PROXY_MOUNTS &&
+	       n == head + rk__proxy_config_size(&w->config);
 }
 
 int rk__ask_hello(const char *socket, struct rk__proxy_welcome *ret,
@@ -139,6 +155,10 @@ int rk__ask_hello(const char *socket, struct rk__proxy_welcome *ret,
 	int got[FDS_MAX], r, i = 0;
 
 	r = ask(socket, &q, -1, &ret->answer, sizeof *ret, got);
+	if (r >= 0 && !is_welcome(ret, (size_t)r)) {
+		close_all(got);
+		r = -EPROTO;
+	}
 	if (r < 0)
 		return r;
 	/* They come without gaps: which is which, the configuration says. */

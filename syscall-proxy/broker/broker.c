@@ -137,7 +137,8 @@ static void hello(struct broker *b, int sock, const struct message *m)
 	int fd[3], n = 0, e;
 
 	memset(a, 0, sizeof *a);
-	w.config = *b->config;
+	w.published = rk__registry_count(b->registry);
+	memcpy(&w.config, b->config, rk__proxy_config_size(b->config));
 	w.config.patch = b->sites >= 0;
 	e = rk__cwds_get(b->cwds, m->pid, &a->server, &a->ticket);
 	if (e == -ENOENT && b->notifier)
@@ -151,7 +152,8 @@ static void hello(struct broker *b, int sock, const struct message *m)
 	if (b->config->report)
 		fd[n++] = b->how->counts;
 	b->counts->processes++;
-	answer(sock, &w, sizeof w, fd, n);
+	answer(sock, &w, offsetof(struct rk__proxy_welcome, config) +
+	       rk__proxy_config_size(&w.config), fd, n);
 }
 
 static bool is_nothing(const struct rk_ticket *t)

@@ -255,7 +255,8 @@ static int own_client(struct rk__registry *r, uint32_t server,
 		return -EINVAL;
 	/* Not of a thread: workers of the notifier come and go. */
 	if (!r->client[server])
-		e = rk_attach(r->config->server[server], RK_ATTACH_POOL,
+		e = rk_attach(r->config->server[server],
+			      RK_ATTACH_POOL | RK_ATTACH_PAGES,
 			      &r->client[server]);
 	*ret = r->client[server];
 	return e;
@@ -365,6 +366,16 @@ int rk__registry_find(struct rk__registry *r, const struct rk__mark *m,
 		*ret_client = client;
 	}
 	return e;
+}
+
+uint32_t rk__registry_count(struct rk__registry *r)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&r->lock);
+	n = r->n;
+	pthread_mutex_unlock(&r->lock);
+	return n;
 }
 
 bool rk__registry_knows(struct rk__registry *r, const struct rk__mark *m)

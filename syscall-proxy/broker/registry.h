@@ -72,6 +72,8 @@ int rk__registry_find(struct rk__registry *r, const struct rk__mark *m,
 		      rk__registry_client_fn *client_of, void *arg,
 		      uint32_t *ret_server, struct rk_client **ret_client,
 		      int32_t *ret_fd);
+/* How many there are. */
+uint32_t rk__registry_count(struct rk__registry *r);
 bool rk__registry_knows(struct rk__registry *r, const struct rk__mark *m);
 
 /* The client is about to be detached: what only it holds goes to another. */

@@ -7,8 +7,11 @@
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include "notify/notify_int.h"
+
+enum { LOCKS_ABOVE = 1024 };	/* where descriptors that it dupped are, at most */
 
 /* --- descriptors that are copied or end --------------------------------------- */
 
@@ -30,8 +33,8 @@ static void duplicate(struct call *c, int fd, int minimum, uint32_t flags,
 		*ret = fds_duplicate(c, fd, minimum, flags);
 }
 
-/* A number that the filter does not show is good for copying back and for a
- * child's, and fails loudly otherwise. */
+/* Where the filter does not show reading and writing, a number is good for all
+ * else, and for copying back; those fail loudly. */
 static void duplicate_to(struct call *c, int fd, int to)
 {
 	c->go_on = true;
@@ -50,38 +53,40 @@ static void unlock(struct call *c, int fd)
 
 static void unlock_range(struct call *c, uint32_t first, uint32_t last)
 {
-	uint32_t top = (uint32_t)c->task->hint + RK__FILTER_BASE;
+	uint32_t top = (uint32_t)c->task->hint + LOCKS_ABOVE;
 
 	if (!c->task->locks)
 		return;
 	for (uint32_t fd = first; fd <= last && fd < top; fd++)
-		if (rk__filter_sees((int)fd))
-			unlock(c, (int)fd);
+		unlock(c, (int)fd);
 }
 
 /* --- programs ----------------------------------------------------------------- */
 
-/* A program inside of a mount. What is not there must be said, because shells
- * look on. */
+/* A program inside of a mount that the kernel does not know. What is not there
+ * must be said, because shells look on. */
 static void execute(struct call *c, int dirfd, uint64_t at, uint32_t flags,
 		    int64_t *ret)
 {
 	static _Thread_local struct rk__place p;
 	static _Thread_local char path[RK_PATH_LEN_MAX];
-	int64_t e;
+	bool follow = !(flags & AT_SYMLINK_NOFOLLOW);
 
-	if (memory_string(&c->base, at, path, sizeof path) < 0 ||
+	if (c->n->how.config->over_mount ||
+	    memory_string(&c->base, at, path, sizeof path) < 0 ||
 	    (!*path && !(flags & AT_EMPTY_PATH)) ||
-	    rk__place(&c->base, dirfd, path, RK__FOLLOW, &p) < 0 || !p.inside) {
+	    rk__place(&c->base, dirfd, path, follow ? RK__FOLLOW : 0, &p) < 0 ||
+	    (!p.inside && !(*path && exec_script(c, dirfd, path, ret)))) {
 		c->go_on = true;
 		c->task->execs = 0;
 		return;
 	}
-	e = rk_faccessat(p.client, p.dirfd, p.path, X_OK, AT_EACCESS);
-	if (e == -EXDEV)
+	if (!p.inside)
+		return;
+	p.itself |= !*path;
+	*ret = exec_inside(c, &p, follow);
+	if (*ret == -EXDEV)
 		c->go_on = true;
-	else
-		*ret = e < 0 ? e : exec_inside(c, &p);
 }
 
 /* --- what the notifier itself has to know of ---------------------------------- */
@@ -91,9 +96,18 @@ static bool special(struct call *c, int64_t *ret)
 {
 	const uint64_t *a = c->arg;
 
+	if (rk__changes_ids(c->nr)) {
+		c->task->ids_change = true;
+		c->go_on = true;
+		return true;
+	}
 	switch (c->nr) {
 	case SYS_mmap:
-		return map_private(c, ret);
+		return map_file(c, ret);
+	case SYS_msync:
+		*ret = pinned_sync(c, a[0], a[1], a[2] & MS_SYNC);
+		c->go_on = *ret == 0;
+		return true;
 	case SYS_dup:
 		duplicate(c, (int)a[0], 0, 0, ret);
 		return true;
@@ -128,18 +142,6 @@ static bool special(struct call *c, int64_t *ret)
 	case SYS_exit_group:
 		if (c->n->inside)
 			task_bind_children(c->n, c->task);
-		c->go_on = true;
-		return true;
-	case SYS_setuid:
-	case SYS_setgid:
-	case SYS_setreuid:
-	case SYS_setregid:
-	case SYS_setresuid:
-	case SYS_setresgid:
-	case SYS_setfsuid:
-	case SYS_setfsgid:
-	case SYS_setgroups:
-		c->task->ids_change = true;
 		c->go_on = true;
 		return true;
 	case SYS_setrlimit:
@@ -238,13 +240,21 @@ void call_serve(struct call *c, int64_t *ret)
 		*ret = e;
 		return;
 	}
+	if (c->task->arrives)
+		native_arrived(c);
 	c->base.host = &host;
 	c->base.config = c->n->how.config;
 	c->base.cwd = c->task->cwd;
+	c->leaves = false;
 	c->base.cwd_apart = c->task->apart >= 0;
 	ids_enter(c);
 	if (c->task->swapped)
 		map_restore(c);
+	if (native_arrives(c)) {
+		c->go_on = true;
+		ids_leave(c);
+		return;
+	}
 	if (!special(c, ret)) {
 		look_at(c);
 		if (rk__route(&c->base, c->nr, c->arg, ret) == RK__NATIVE)
@@ -255,5 +265,7 @@ void call_serve(struct call *c, int64_t *ret)
 	if (c->go_on && (c->task->apart >= 0 || c->task->cwd.inside ||
 			 c->task->lost))
 		native_apart(c, ret);
+	if (c->leaves && *ret == 0)
+		native_send(c);
 	ids_leave(c);
 }

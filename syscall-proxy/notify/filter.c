@@ -19,7 +19,7 @@
 #include "preload/stub.h"
 #include "route/route.h"
 
-enum kind { ALLOW, FD0, ANY, MAPS, REFUSE, KINDS };
+enum kind { ALLOW, DATA_FD0, ANY, MAPS, REFUSE, KINDS };
 
 enum { X32_BIT = 0x40000000 };
 
@@ -30,39 +30,55 @@ static enum kind kind_of(long nr)
 		return MAPS;
 	case SYS_io_uring_setup:
 		return REFUSE;
-	/* the first word is what ends, or is copied */
+	case SYS_read:
+	case SYS_write:
+	case SYS_pread64:
+	case SYS_pwrite64:
+	case SYS_readv:
+	case SYS_writev:
+	case SYS_preadv:
+	case SYS_pwritev:
+	case SYS_preadv2:
+	case SYS_pwritev2:
+		return DATA_FD0;
+	/* of a placeholder the kernel says what it would of the file */
+	case SYS_accept:
+	case SYS_accept4:
+	case SYS_getpeername:
+	case SYS_getsockname:
+	case SYS_getsockopt:
+	case SYS_setsockopt:
+	case SYS_listen:
+	case SYS_recvfrom:
+	case SYS_recvmmsg:
+	case SYS_sendmmsg:
+	case SYS_sendto:
+	case SYS_shutdown:
+	case SYS_inotify_rm_watch:
+	case SYS_signalfd4:
+	case SYS_timerfd_gettime:
+	case SYS_timerfd_settime:
+	case SYS_epoll_wait:
+	case SYS_epoll_pwait:
+	case SYS_epoll_pwait2:
+		return ALLOW;
+	/* what ends, or is copied; pages of a file; a program inside of a mount; who exits with children that have not
+	 * been seen; ids and limits that the servers go by */
 	case SYS_close:
-	case SYS_fcntl:
 	case SYS_dup:
 	case SYS_dup2:
 	case SYS_dup3:
-		return FD0;
-	/* a program inside of a mount; who exits with children that have not
-	 * been seen; ids and limits that the servers go by */
 	case SYS_execve:
 	case SYS_execveat:
+	case SYS_msync:
 	case SYS_close_range:
 	case SYS_exit_group:
-	case SYS_setuid:
-	case SYS_setgid:
-	case SYS_setreuid:
-	case SYS_setregid:
-	case SYS_setresuid:
-	case SYS_setresgid:
-	case SYS_setfsuid:
-	case SYS_setfsgid:
-	case SYS_setgroups:
 	case SYS_setrlimit:
 	case SYS_prlimit64:
 		return ANY;
 	}
-	switch (nr < RK__CALLS ? rk__class[nr] : RK__CLASS_NONE) {
-	case RK__CLASS_FD0:
-		return FD0;
-	case RK__CLASS_ANY:
-		return ANY;
-	}
-	return ALLOW;
+	return rk__changes_ids(nr) ||
+	       (nr < RK__CALLS && rk__class[nr] != RK__CLASS_NONE) ? ANY : ALLOW;
 }
 
 /* --- the program -------------------------------------------------------------- */
@@ -97,12 +113,10 @@ static void put_stub(struct code *c, uint64_t stub)
 	put(c, RETURN(SECCOMP_RET_ALLOW));
 }
 
-static void put_descriptor(struct code *c, int word)
+static void put_descriptor(struct code *c)
 {
-	put(c, LOAD(DATA(args) + (uint32_t)word * 8));
-	put(c, IF(BPF_JGE, RK__FILTER_BASE, 3, 0));
-	put(c, IF(BPF_JGE, RK__FILTER_SHELL, 3, 0));
-	put(c, IF(BPF_JGE, RK__FILTER_SHELL - RK__FILTER_SHELL_N, 1, 0));
+	put(c, LOAD(DATA(args)));
+	put(c, IF(BPF_JGE, RK__FILTER_BASE, 1, 0));
 	put(c, IF(BPF_JGE, RK__FILTER_LOW, 1, 0));
 	put(c, RETURN(SECCOMP_RET_USER_NOTIF));
 	put(c, RETURN(SECCOMP_RET_ALLOW));
@@ -122,16 +136,16 @@ static void put_kind(struct code *c, enum kind k, uint64_t stub)
 		put_stub(c, stub);
 		put(c, RETURN(SECCOMP_RET_USER_NOTIF));
 		break;
-	case FD0:
+	case DATA_FD0:
 		put_stub(c, stub);
-		put_descriptor(c, 0);
+		put_descriptor(c);
 		break;
 	case MAPS:
 		put_stub(c, stub);
 		put(c, LOAD(DATA(args) + 3 * 8));
 		put(c, IF(BPF_JSET, MAP_ANONYMOUS, 0, 1));
 		put(c, RETURN(SECCOMP_RET_ALLOW));
-		put_descriptor(c, 4);
+		put(c, RETURN(SECCOMP_RET_USER_NOTIF));
 		break;
 	}
 }

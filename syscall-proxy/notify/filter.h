@@ -4,10 +4,12 @@
  *
  * The number of a call is looked at first, so that the kernel can tell once and
  * for all which numbers are always allowed (its bitmap). Of the rest, calls from
- * the page that the preload keeps for this pass; calls on a descriptor are shown
- * if it is one of RK__FILTER_LOW first numbers, where shells redirect, or from
- * RK__FILTER_BASE on, where the notifier puts what it opens, or one of those
- * before RK__FILTER_SHELL, where bash keeps the script that it reads.
+ * the page that the preload keeps for this pass. A filter cannot tell what a
+ * descriptor is, and none can be made stricter for one process later (a chain of
+ * filters has one listener). So calls on a descriptor are shown for all numbers,
+ * except reading and writing, which are many: those from RK__FILTER_LOW up to
+ * RK__FILTER_BASE, where nothing of ours is put, are the kernel's alone. What a
+ * program dups there is served but for its data, and EBADF says so.
  */
 #ifndef RK_FILTER_H
 #define RK_FILTER_H
@@ -20,9 +22,7 @@
 
 enum {
 	RK__FILTER_LOW = 10,
-	RK__FILTER_BASE = 512,
-	RK__FILTER_SHELL = 256,
-	RK__FILTER_SHELL_N = 4,
+	RK__FILTER_BASE = 64,
 	RK__FILTER_MAX = 2048,		/* instructions */
 	RK__FILTER_WHY = 160,
 };
@@ -46,13 +46,11 @@ int rk__filter_probe(char why[RK__FILTER_WHY]);
 
 /* How calls beyond the tables of route are shown (enum rk__class). */
 uint8_t rk__filter_class(long nr);
-/* Whether the filter shows calls on this descriptor. */
+/* Whether the filter shows what reads and writes this descriptor. */
 static inline bool rk__filter_sees(int fd)
 {
 	return (unsigned)fd < RK__FILTER_LOW ||
-	       (unsigned)fd >= RK__FILTER_BASE ||
-	       (unsigned)fd - (RK__FILTER_SHELL - RK__FILTER_SHELL_N) <
-	       RK__FILTER_SHELL_N;
+	       (unsigned)fd >= RK__FILTER_BASE;
 }
 
 #endif

@@ -1,12 +1,11 @@
 /*
- * map.c - private mappings of files in a mount. Only the caller can map, and only
+ * map.c - mappings of files in a mount. Only the caller can map, and only
  * what its descriptor is: so for the time of its call the number is a copy of
- * what it asks for, at the same offset, and its placeholder again when it comes
- * back. Calls on the number are shown to us in between, so that nobody but a
- * child that is forked in that moment can take one for the other; the copy
+ * what it asks for, at the same offset (for a shared mapping, the pages of the
+ * file itself, where they are to be had), and its placeholder again when it comes
+ * back. Reads and writes of the number are shown to us in between, so that nobody
+ * but a child that is forked in that moment can take one for the other; a copy
  * cannot be written.
- *
- * A shared mapping would have to be the file itself; it is refused (ENODEV).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -68,6 +67,35 @@ static int copy_of(const struct rk__target *f, int64_t offset, uint64_t length)
 	return (int)e;
 }
 
+/* For reading alone, or else the kernel asks what is sealed why it is shared. */
+static int shared_copy_of(const struct rk__target *f, int64_t offset,
+			  uint64_t length)
+{
+	int memfd = copy_of(f, offset, length), fd;
+	char path[32];
+
+	if (memfd < 0)
+		return memfd;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", memfd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	close(memfd);
+	return fd < 0 ? -ENODEV : fd;
+}
+
+static int file_of(struct call *c, const struct rk__target *f)
+{
+	const uint64_t *a = c->arg;
+	int fd;
+
+	if (((int)a[3] & MAP_TYPE) == MAP_PRIVATE)
+		return copy_of(f, (int64_t)a[5], a[1]);
+	/* Where a write would not be shown, it would be one that nobody sees. */
+	if (!rk__filter_sees((int)a[4]))
+		return -ENODEV;
+	fd = pinned_pages(c, f, (int64_t)a[5], a[1], (int)a[2], (int)a[3]);
+	return fd == -ENOENT ? shared_copy_of(f, (int64_t)a[5], a[1]) : fd;
+}
+
 /* O_CLOEXEC if the caller's descriptor is. */
 static uint32_t flags_of(const struct call *c, int fd)
 {
@@ -121,24 +149,36 @@ static int swap(struct call *c, int fd, int memfd)
 	return e < 0 ? e : 0;
 }
 
-bool map_private(struct call *c, int64_t *ret)
+static bool has_type(int flags)
+{
+	flags &= MAP_TYPE;
+	return flags == MAP_PRIVATE || flags == MAP_SHARED ||
+	       flags == MAP_SHARED_VALIDATE;
+}
+
+bool map_file(struct call *c, int64_t *ret)
 {
 	const uint64_t *a = c->arg;
 	struct rk__target f;
 	int64_t flags;
 	int memfd, e;
 
-	if (((int)a[3] & MAP_TYPE) != MAP_PRIVATE ||
-	    (int)a[3] & MAP_ANONYMOUS || !a[1] ||
-	    a[5] % PAGE || a[5] + a[1] < a[1] || (int64_t)(a[5] + a[1]) < 0 ||
-	    !fds_find(&c->base, (int)a[4], &f))
+	if ((int)a[3] & MAP_ANONYMOUS || !fds_find(&c->base, (int)a[4], &f))
 		return false;
+	/* What the kernel says before it looks at the file. */
+	c->go_on = a[5] % PAGE;
+	if (c->go_on)
+		return true;
 	flags = rk_getfl(f.client, f.fd);
 	if (flags < 0 || flags & O_PATH) {
 		*ret = flags < 0 ? flags : -EBADF;
 		return true;
 	}
-	memfd = copy_of(&f, (int64_t)a[5], a[1]);
+	c->go_on = !has_type((int)a[3]) || !a[1] || a[5] + a[1] < a[1] ||
+		   (int64_t)(a[5] + a[1]) < 0;
+	if (c->go_on)
+		return true;
+	memfd = file_of(c, &f);
 	e = memfd < 0 ? memfd : swap(c, (int)a[4], memfd);
 	if (memfd >= 0)
 		close(memfd);

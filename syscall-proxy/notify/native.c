@@ -59,6 +59,7 @@ struct native {
 	int borrowed[NAMES];
 	char *path[NAMES];		/* other than the given one */
 	bool moved;			/* we are in the caller's directory */
+	bool own_link;			/* a name in its own directory of /proc */
 };
 
 static const struct row *find(long nr)
@@ -101,6 +102,14 @@ static int set_descriptor(struct native *n, const struct row *row, int i)
 	return 0;
 }
 
+/* A name in the directory, or in "fd" there: nothing is passed through. */
+static bool is_own_link(const char *rest)
+{
+	if (strncmp(rest, "/fd/", 4) == 0)
+		rest += 3;
+	return *rest == '/' && !strchr(rest + 1, '/');
+}
+
 /* "/proc/self" is the caller. */
 static int set_path(struct native *n, const char *path, int i, int at)
 {
@@ -124,6 +133,7 @@ static int set_path(struct native *n, const char *path, int i, int at)
 			rest);
 	n->path[i] = p;
 	n->arg[at] = (uint64_t)(uintptr_t)p;
+	n->own_link = is_own_link(rest);
 	return 0;
 }
 
@@ -164,10 +174,59 @@ static void leave_apart(struct task *t)
 	t->apart = -1;
 }
 
+/* --- a directory that the caller's words do not lead to ------------------------ */
+
+/* Our descriptor of it, for the caller. */
+static void name_apart(const struct task *t, char ret[static 40])
+{
+	snprintf(ret, 40, "/proc/%d/fd/%d", getpid(), t->apart);
+}
+
 /*
- * The caller goes there itself if its words say the same. If they do not (they
- * went through a server), its directory is kept here, apart from the kernel's.
+ * Its words went through a server. Its directory is kept here, apart from the
+ * kernel's, and its call begun again with the name of that, if it may have it:
+ * so that the kernel has it there too.
  */
+void native_send(struct call *c)
+{
+	char name[40];
+
+	if (c->task->foreign)
+		return;
+	name_apart(c->task, name);
+	c->task->arrives = c->tid;
+	if (!exec_as(c, name, true))
+		c->task->arrives = 0;
+}
+
+bool native_arrives(struct call *c)
+{
+	char name[40], path[40];
+
+	if (c->task->arrives != c->tid || c->nr != SYS_chdir ||
+	    c->task->apart < 0)
+		return false;
+	name_apart(c->task, name);
+	return memory_string(&c->base, c->arg[0], path, sizeof path) > 0 &&
+	       strcmp(path, name) == 0;
+}
+
+void native_arrived(struct call *c)
+{
+	struct stat is, want;
+	char cwd[32];
+
+	if (c->task->arrives != c->tid || native_arrives(c))
+		return;
+	c->task->arrives = 0;
+	snprintf(cwd, sizeof cwd, "/proc/%d/cwd", c->task->pid);
+	if (c->task->apart >= 0 && stat(cwd, &is) == 0 &&
+	    fstat(c->task->apart, &want) == 0 && is.st_dev == want.st_dev &&
+	    is.st_ino == want.st_ino)
+		leave_apart(c->task);
+}
+
+/* The caller goes there itself if its words say the same. */
 static int64_t change_directory(struct call *c, const char *path)
 {
 	char words[RK_PATH_LEN_MAX];
@@ -190,6 +249,7 @@ static int64_t change_directory(struct call *c, const char *path)
 		c->go_on = true;
 	} else {
 		c->task->apart = fd;
+		c->leaves = true;
 	}
 	return 0;
 }
@@ -340,6 +400,7 @@ int64_t native_call(struct rk__task *t, long nr, const uint64_t arg[6])
 	const struct row *row = find(nr);
 	struct native n = { .c = c, .borrowed = { NONE, NONE } };
 	int at = nr == SYS_readlinkat;
+	bool as_ourselves;
 	int64_t r;
 
 	if ((nr == SYS_readlink || nr == SYS_readlinkat) &&
@@ -361,9 +422,18 @@ int64_t native_call(struct rk__task *t, long nr, const uint64_t arg[6])
 		c->umask = c->task->umask;
 		umask((mode_t)c->umask);
 	}
+	/* Everybody may read these of himself, whoever he is by now. */
+	as_ourselves = n.own_link &&
+		       (nr == SYS_readlink || nr == SYS_readlinkat);
+	if (as_ourselves)
+		ids_leave(c);
+	worker_may_sleep();
 	r = syscall(nr, n.arg[0], n.arg[1], n.arg[2], n.arg[3], n.arg[4],
 		    n.arg[5]);
-	return done(&n, r < 0 ? -errno : r);
+	r = r < 0 ? -errno : r;
+	if (as_ourselves)
+		ids_enter(c);
+	return done(&n, r);
 }
 
 static int read_link(struct rk__task *t, const char *path, char *ret,

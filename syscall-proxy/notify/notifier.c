@@ -2,10 +2,12 @@
  * notifier.c - see notify.h. Threads that wait for calls, and who looks after
  * calls that last.
  *
- * Always some threads wait, so that a call that blocks (a lock, a fifo) holds up
- * nobody: whoever takes the last place makes another thread first. The kernel
- * gives calls to those who wait in turn, and wakes them on the caller's CPU,
- * which then waits.
+ * One thread waits for calls, the leader: the kernel would wake all who do, for
+ * each call, on the caller's CPU. Most calls are short, and the leader does them
+ * itself. Before it sleeps (in a lock, in a fifo, for a server that needs its
+ * time) another leads; so it is at once where calls may sleep anywhere, and where
+ * several threads call in turn, so that they are served side by side. Who leads
+ * and lasts all the same is found by who looks after calls that last.
  *
  * A signal does not take a caller out of a call that was received, or it might be
  * done twice. So what waits long is looked at every few milliseconds: if its
@@ -122,7 +124,95 @@ static void take(struct call *c, const struct seccomp_notif *req)
 
 /* --- workers ------------------------------------------------------------------ */
 
+static _Thread_local struct worker *self;
+
 static int start(struct rk__notifier *n);
+
+/* Waits until it leads. False: it is not needed any more. */
+static bool lead(struct worker *w)
+{
+	struct rk__notifier *n = w->n;
+	bool needed = true;
+
+	if (n->leader == w)
+		return !n->stop;
+	pthread_mutex_lock(&n->lock);
+	n->idle++;
+	while (needed && n->leader && !n->stop) {
+		needed = n->idle <= WORKERS_IDLE_MAX;
+		if (needed)
+			pthread_cond_wait(&n->no_leader, &n->lock);
+	}
+	n->idle--;
+	needed &= !n->stop;
+	if (needed)
+		n->leader = w;
+	pthread_mutex_unlock(&n->lock);
+	return needed;
+}
+
+/* If it is `w`, another leads; unless there is none to be had. With the lock. */
+static void follow(struct worker *w)
+{
+	struct rk__notifier *n = w->n;
+
+	if (n->leader != w || n->stop || (!n->idle && start(n) < 0))
+		return;
+	n->leader = NULL;
+	pthread_cond_signal(&n->no_leader);
+}
+
+static void let_another_lead(struct worker *w)
+{
+	if (w->n->leader != w)
+		return;
+	pthread_mutex_lock(&w->n->lock);
+	follow(w);
+	pthread_mutex_unlock(&w->n->lock);
+}
+
+void worker_may_sleep(void)
+{
+	if (self)
+		let_another_lead(self);
+}
+
+/* Calls that may sleep here, and not only where worker_may_sleep() is told. */
+static bool sleeps(long nr)
+{
+	switch (nr) {
+	case SYS_poll:
+	case SYS_ppoll:
+	case SYS_select:
+	case SYS_pselect6:
+	case SYS_epoll_wait:
+	case SYS_epoll_pwait:
+	case SYS_epoll_pwait2:
+	case SYS_splice:
+	case SYS_tee:
+	case SYS_vmsplice:
+	case SYS_sendfile:
+	case SYS_copy_file_range:
+	case SYS_execve:
+	case SYS_execveat:
+		return true;
+	}
+	return false;
+}
+
+/* Of the leader, with a call. */
+static void keep_lead_or_not(struct call *c)
+{
+	struct rk__notifier *n = c->n;
+
+	if (c->tid != n->last)
+		n->many = MANY_CALLS;
+	else if (n->many)
+		n->many--;
+	n->last = c->tid;
+	if (n->many || sleeps(c->nr))
+		let_another_lead(c->worker);
+}
 
 /* Returns false when there is nothing more to wait for. */
 static bool receive(struct call *c, struct seccomp_notif *req)
@@ -154,30 +244,41 @@ static void answer(struct rk__notifier *n, struct seccomp_notif_resp *resp)
 		;
 }
 
+/* There is nothing more to wait for. */
+static void stop(struct rk__notifier *n)
+{
+	pthread_mutex_lock(&n->lock);
+	n->stop = true;
+	pthread_cond_broadcast(&n->no_leader);
+	pthread_mutex_unlock(&n->lock);
+}
+
 static void work(struct worker *w)
 {
 	struct rk__notifier *n = w->n;
 	struct call c = { .n = n, .worker = w, .umask = 022 };
 	struct seccomp_notif req;
 
+	self = w;
 	/* A directory and a umask of its own. */
 	(void)unshare(CLONE_FS);
 	umask(022);
-	while (receive(&c, &req)) {
-		struct seccomp_notif_resp resp = { .id = req.id };
+	while (lead(w)) {
+		struct seccomp_notif_resp resp = { 0 };
 
-		if (atomic_fetch_sub(&n->idle, 1) <= 1)
-			(void)start(n);
+		if (!receive(&c, &req)) {
+			stop(n);
+			break;
+		}
+		resp.id = req.id;
 		take(&c, &req);
+		keep_lead_or_not(&c);
 		tasks_settle(n);
 		serve(&c, &resp);
 		w->since = 0;
 		if (!c.answered)
 			answer(n, &resp);
-		if (atomic_fetch_add(&n->idle, 1) >= WORKERS_IDLE_MAX)
-			break;
 	}
-	atomic_fetch_sub(&n->idle, 1);
 	if (c.arena)
 		munmap(c.arena, ARENA);
 }
@@ -199,6 +300,7 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
+/* With the lock. */
 static int start(struct rk__notifier *n)
 {
 	struct worker *w = calloc(1, sizeof *w);
@@ -211,7 +313,6 @@ static int start(struct rk__notifier *n)
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK);
-	pthread_mutex_lock(&n->lock);
 	if (n->n_workers >= WORKERS_MAX || n->stop)
 		e = -EAGAIN;
 	else
@@ -220,9 +321,7 @@ static int start(struct rk__notifier *n)
 		w->next = n->workers;
 		n->workers = w;
 		n->n_workers++;
-		atomic_fetch_add(&n->idle, 1);
 	}
-	pthread_mutex_unlock(&n->lock);
 	pthread_attr_destroy(&attr);
 	if (e < 0)
 		free(w);
@@ -255,6 +354,7 @@ static bool look_after(struct rk__notifier *n, struct worker *w, uint64_t at)
 
 	if (!since || at - since < LONG_NS)
 		return since != 0;
+	follow(w);
 	if (ioctl(n->how.listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0)
 		why = interrupt_of(w->tid);
 	if (why != NOT_INTERRUPTED && w->id == id && w->since == since) {
@@ -321,10 +421,14 @@ int rk__notifier_create(const struct rk__notifier_how *how,
 	pthread_mutex_init(&n->lock, NULL);
 	pthread_mutex_init(&n->settling, NULL);
 	pthread_mutex_init(&n->install, NULL);
+	pthread_mutex_init(&n->pinning, NULL);
 	pthread_cond_init(&n->ended, NULL);
+	pthread_cond_init(&n->no_leader, NULL);
 	e = prepare(n);
-	for (int i = 0; e == 0 && i < WORKERS_SPARE; i++)
+	pthread_mutex_lock(&n->lock);
+	if (e == 0)
 		e = start(n);
+	pthread_mutex_unlock(&n->lock);
 	if (e < 0)
 		rk__notifier_destroy(n);
 	else
@@ -362,7 +466,7 @@ static void stop_workers(struct rk__notifier *n)
 {
 	struct timespec t;
 
-	n->stop = true;
+	stop(n);
 	pthread_mutex_lock(&n->lock);
 	while (n->n_workers) {
 		for (struct worker *w = n->workers; w; w = w->next) {
@@ -385,6 +489,7 @@ void rk__notifier_destroy(struct rk__notifier *n)
 	if (!n)
 		return;
 	stop_workers(n);
+	pinned_destroy(n);
 	tasks_destroy(n);
 	close(n->how.listener);
 	if (n->events >= 0)
@@ -392,6 +497,8 @@ void rk__notifier_destroy(struct rk__notifier *n)
 	pthread_mutex_destroy(&n->lock);
 	pthread_mutex_destroy(&n->settling);
 	pthread_mutex_destroy(&n->install);
+	pthread_mutex_destroy(&n->pinning);
 	pthread_cond_destroy(&n->ended);
+	pthread_cond_destroy(&n->no_leader);
 	free(n);
 }

@@ -7,7 +7,7 @@
  * does it, answers it. Several may be in calls of one task.
  *
  * Locks, in the order in which they are taken: task.lock (attaching, the working
- * directory), notifier.lock (the tables, workers), the registry's.
+ * directory), notifier.pinning, notifier.lock (the tables, workers), the registry's.
  */
 #ifndef RK_NOTIFY_INT_H
 #define RK_NOTIFY_INT_H
@@ -24,8 +24,8 @@ enum {
 	THREADS_KNOWN = 1024,		/* thread to process, remembered */
 	GROUPS_MAX = 64,
 	WORKERS_MAX = 128,
-	WORKERS_SPARE = 2,		/* that wait for calls, at least */
 	WORKERS_IDLE_MAX = 4,
+	MANY_CALLS = 16,
 	ARENA = 1 << 20,
 	SWAPS = 4,
 	LONG_NS = 10 * 1000 * 1000,	/* a call that lasts is looked after */
@@ -59,6 +59,7 @@ struct task {
 	int32_t cwd_fd;
 	/* its directory on the host, where the kernel has another; -1 */
 	int apart;
+	_Atomic pid_t arrives;		/* the thread that goes there now */
 	bool lost;			/* nobody knows where it is */
 	struct swap swap[SWAPS];
 	atomic_bool swapped;		/* some of these are in use */
@@ -89,6 +90,7 @@ struct call {
 	bool go_on;			/* the kernel is to do it after all */
 	bool refused;			/* to be counted */
 	bool answered;			/* in another way */
+	bool leaves;			/* a server, for where the kernel has it not */
 	char *arena;			/* ARENA bytes, `used` of them taken */
 	size_t used;
 	struct block *blocks;		/* what did not fit there */
@@ -115,7 +117,12 @@ struct rk__notifier {
 	pthread_cond_t ended;		/* a worker */
 	struct worker *workers;
 	unsigned n_workers;
-	atomic_int idle;		/* workers that wait for a call */
+	struct worker *_Atomic leader;	/* who waits for a call, or has one */
+	pthread_cond_t no_leader;
+	unsigned idle;			/* workers that wait for that */
+	/* of the leader: */
+	pid_t last;			/* who called before */
+	unsigned many;			/* several do, for so many calls more */
 	atomic_bool stop;
 	atomic_int root;		/* the first process that was seen */
 	atomic_bool inside;		/* some process was in a server */
@@ -123,6 +130,9 @@ struct rk__notifier {
 	struct {
 		pid_t tid, pid;
 	} known[THREADS_KNOWN];
+	pthread_mutex_t pinning;	/* after task.lock */
+	struct pinned *pinned;
+	unsigned n_pinned, pinned_many;	/* now, and when to look for unused */
 	pthread_mutex_t settling;	/* before all other locks */
 	pthread_mutex_t install;	/* numbers of descriptors are chosen */
 };
@@ -162,6 +172,11 @@ struct status {
 	uint64_t pending, shared_pending, blocked;
 };
 int status_read(pid_t pid, struct status *ret);
+
+/* --- notifier.c --------------------------------------------------------------- */
+
+/* The calling worker may sleep now: another one waits for calls. */
+void worker_may_sleep(void);
 
 /* --- ids.c: whose ids this thread has. Nothing for tasks with ours. ---------- */
 
@@ -206,21 +221,42 @@ int64_t native_call(struct rk__task *t, long nr, const uint64_t arg[6]);
 /* Where route left a call to the kernel, which has another directory: *ret is
  * its result, unless c->go_on. */
 void native_apart(struct call *c, int64_t *ret);
+/* After a call that led the caller out of a server (c->leaves). */
+void native_send(struct call *c);
+/* The call that goes there. */
+bool native_arrives(struct call *c);
+/* Before a call: its thread may have come to where it was sent. */
+void native_arrived(struct call *c);
 int native_cwd(struct rk__task *t, char *ret, size_t size);
 int native_path(struct rk__task *t, int fd, char *ret, size_t size);
 
 /* --- map.c -------------------------------------------------------------------- */
 
-/* mmap, if it is a private mapping of a server's file. */
-bool map_private(struct call *c, int64_t *ret);
+/* mmap, if it is a mapping of a server's file. */
+bool map_file(struct call *c, int64_t *ret);
 /* What was another for the time of a call is itself again. */
 void map_restore(struct call *c);
 
+/* --- pinned.c ----------------------------------------------------------------- */
+
+/* The file's own pages, to be mapped with `prot` and `flags`; shared. -ENOENT:
+ * a copy has to do, which the kernel does not let be written. */
+int pinned_pages(struct call *c, const struct rk__target *f, int64_t offset,
+		 uint64_t length, int prot, int flags);
+/* Before msync(2) of these bytes: 0, or what it says. */
+int pinned_sync(struct call *c, uint64_t from, uint64_t length, bool wait);
+void pinned_destroy(struct rk__notifier *n);
+
 /* --- exec.c ------------------------------------------------------------------- */
 
-/* A program inside of a mount, that may be executed. Its result, unless
- * c->answered. */
-int64_t exec_inside(struct call *c, struct rk__place *place);
+/* A program inside of a mount. Its result, unless c->answered; -EXDEV: it is
+ * outside after all. */
+int64_t exec_inside(struct call *c, struct rk__place *place, bool follow);
+/* The call begins again with this path, a short one. False: it cannot, and is as
+ * it was. once: if it cannot after all, it has succeeded. */
+bool exec_as(struct call *c, const char *name, bool once);
+/* A script of the host whose interpreter is in a mount. False: it is none. */
+bool exec_script(struct call *c, int dirfd, const char *path, int64_t *ret);
 
 /* --- calls.c ------------------------------------------------------------------ */
 

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include "notify/filter.h"
 
-enum { PROBE_MS = 2000 };
+enum { PROBE_MS = 20000 };
 
 static const char word[] = "rump";
 

@@ -474,6 +474,7 @@ static int attach(struct rk__notifier *n, struct task *t, uint32_t server)
 
 	if (e < 0)
 		return e;
+	rk_before_sleep(client, worker_may_sleep);
 	(void)rk_umask(client, t->umask);
 	tell_limits(t, client);
 	t->client[server] = client;

@@ -95,10 +95,7 @@ static int64_t open_program(struct exec *e, struct rk_client **ret_client)
 	r = rk__place(e->task, e->dirfd, e->path, follow, p);
 	p->itself |= r == 0 && p->inside && !e->path[0];
 	while (r == 0 && p->inside) {
-		r = p->itself ? rk__reopen(p, O_RDONLY) :
-		    rk_openat(p->client, p->dirfd, p->path,
-			      O_RDONLY | O_CLOEXEC |
-			      (follow ? 0 : O_NOFOLLOW), 0);
+		r = rk__open_program(p, follow);
 		if (r == -EXDEV) {
 			left = rk__place_leave(e->task, p, follow);
 			r = left < 0 ? left : left ? 0 : -EXDEV;
@@ -139,21 +136,6 @@ static int copy(struct rk_client *c, int32_t from)
 	if (memfd >= 0)
 		close(memfd);
 	return fd;
-}
-
-/* May it be run? As the kernel has it: a regular file that somebody may run. */
-static int may_run(struct rk_client *c, const struct exec *e, int32_t fd)
-{
-	struct rk_stat st;
-	int64_t r = rk_fstat(c, fd, &st);
-
-	if (r < 0)
-		return (int)r;
-	if ((st.mode & 0170000) != 0100000 || !(st.mode & 0111))
-		return -EACCES;
-	return (int)rk_faccessat(c, e->place.dirfd, e->place.path, X_OK,
-				 AT_EACCESS |
-				 (e->place.itself ? AT_EMPTY_PATH : 0));
 }
 
 /* --- scripts ------------------------------------------------------------------------ */
@@ -284,8 +266,7 @@ static int find_program(struct exec *e)
 				return (int)r;
 			continue;
 		}
-		r = may_run(c, e, (int32_t)fd);
-		n = r < 0 ? r : head_of(c, (int32_t)fd, e->line[depth]);
+		n = head_of(c, (int32_t)fd, e->line[depth]);
 		if (n >= 0 && parse(e->line[depth], (size_t)n, &program,
 				    &arg)) {
 			r = shift_args(e, program, arg);

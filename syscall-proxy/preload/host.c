@@ -10,32 +10,21 @@
 #include "preload_int.h"
 #include "refs.h"
 
-/* Nothing of a program is below, and nothing from there on. */
-#define MEMORY_FROM 65536u
-#define MEMORY_TO 0x7ffffffff000u
-
-static bool is_bad(uint64_t at, size_t n)
-{
-	return n && (at < MEMORY_FROM || at >= MEMORY_TO ||
-		     n > MEMORY_TO - at);
-}
-
 static int get_string(struct rk__task *t, uint64_t at, char *ret, size_t size)
 {
-	size_t n;
+	int64_t n = rk__string_length(at, size);
 
-	if (is_bad(at, 1))
-		return -EFAULT;
-	n = strnlen((const char *)at, size);
-	if (n == size)
+	if (n < 0)
+		return (int)n;
+	if ((size_t)n == size)
 		return -ENAMETOOLONG;
-	memcpy(ret, (const char *)at, n + 1);
+	memcpy(ret, (const char *)at, (size_t)n + 1);
 	return (int)n;
 }
 
 static int copy_in(struct rk__task *t, void *ret, uint64_t at, size_t n)
 {
-	if (is_bad(at, n))
+	if (!rk__readable(at, n))
 		return -EFAULT;
 	memcpy(ret, (const void *)at, n);
 	return 0;
@@ -43,7 +32,7 @@ static int copy_in(struct rk__task *t, void *ret, uint64_t at, size_t n)
 
 static int copy_out(struct rk__task *t, uint64_t at, const void *p, size_t n)
 {
-	if (is_bad(at, n))
+	if (!rk__writable(at, n) || (n && !rk__writable(at + n - 1, 1)))
 		return -EFAULT;
 	memcpy((void *)at, p, n);
 	return 0;
@@ -55,7 +44,7 @@ static const void *in(struct rk__task *t, uint64_t at, size_t n)
 
 	if (n == 0)
 		return nothing;
-	return is_bad(at, n) ? NULL : (const void *)at;
+	return rk__readable(at, n) ? (const void *)at : NULL;
 }
 
 static void *out(struct rk__task *t, uint64_t at, size_t n)
@@ -64,7 +53,7 @@ static void *out(struct rk__task *t, uint64_t at, size_t n)
 
 	if (n == 0)
 		return nothing;
-	return is_bad(at, n) ? NULL : (void *)at;
+	return rk__writable(at, n) ? (void *)at : NULL;
 }
 
 static int out_done(struct rk__task *t, uint64_t at, void *p, size_t used)

@@ -155,7 +155,8 @@ static void start(void)
 	r = rk__ask_hello(rk__socket, &welcome, fd);
 	if (r < 0)
 		die("nobody answers at $RUMP_PROXY", r);
-	rk__config = welcome.config;
+	memcpy(&rk__config, &welcome.config,
+	       rk__proxy_config_size(&welcome.config));
 	rk__nowhere = fd[2];
 	if (rk__nowhere < 0)
 		die("no directory that leads nowhere", -ENOENT);
@@ -173,7 +174,8 @@ static void start(void)
 	r = take_cwd(&welcome.answer);
 	if (r < 0)
 		die("its working directory is gone", r);
-	rk__fd_claim_all();
+	if (welcome.published)
+		rk__fd_claim_all();
 	rk__active = true;
 	patch(fd[0]);
 }

@@ -136,6 +136,7 @@ static uint64_t round_up(uint64_t n)
 
 void rk__maps_gone(uint64_t at, uint64_t size)
 {
+	rk__memory_gone();
 	if (rk__maps_any())
 		cut(at, at + round_up(size));
 }
@@ -228,6 +229,7 @@ int64_t rk__do_mremap(const uint64_t arg[6])
 
 	if (r < 0 && r >= -4095)
 		return r;
+	rk__memory_gone();
 	if (!ours) {
 		rk__maps_gone((uint64_t)r, arg[2]);
 		return r;

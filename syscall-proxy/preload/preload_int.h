@@ -34,6 +34,17 @@ void rk__clients_attach_all(void);
 /* Ids or limits of the process have changed. */
 void rk__clients_refresh(void);
 
+/* --- memory.c ------------------------------------------------------------------------- */
+
+/* Whether the first and the last of n bytes can be read; the first be written, as
+ * less may come than there is room for. */
+bool rk__readable(uint64_t at, uint64_t n);
+bool rk__writable(uint64_t at, uint64_t n);
+/* `max`: it is as long, or longer. Or -EFAULT. */
+int64_t rk__string_length(uint64_t at, uint64_t max);
+/* Something was unmapped, or mapped in its place. */
+void rk__memory_gone(void);
+
 /* --- host.c ---------------------------------------------------------------------------- */
 
 extern const struct rk__host rk__preload_host;

@@ -31,15 +31,6 @@ uint8_t rk__site_class(long nr)
 	case SYS_munmap:
 	case SYS_mremap:
 	case SYS_msync:
-	case SYS_setuid:
-	case SYS_setgid:
-	case SYS_setreuid:
-	case SYS_setregid:
-	case SYS_setresuid:
-	case SYS_setresgid:
-	case SYS_setgroups:
-	case SYS_setfsuid:
-	case SYS_setfsgid:
 	case SYS_setrlimit:
 	case SYS_prlimit64:
 	case SYS_unshare:
@@ -51,7 +42,7 @@ uint8_t rk__site_class(long nr)
 	case SYS_dup:
 		return RK__CLASS_FD0;
 	}
-	return rk__class[nr];
+	return rk__changes_ids(nr) ? RK__CLASS_ANY : rk__class[nr];
 }
 
 bool rk__wanted(long nr)

@@ -32,6 +32,9 @@ enum { RK__HANDLE_TYPE = 0x72 };
 
 /* A descriptor of the server for what p is, opened anew: names_open.c */
 int64_t rk__reopen(const struct rk__place *p, uint32_t flags);
+/* The same to be started as a program, which is a regular file that the caller
+ * may read and run. -EXDEV: it leads out. */
+int64_t rk__open_program(const struct rk__place *p, bool follow);
 
 /* abi.c: structs as the kernel gives them, to the caller's memory. 0, or
  * -EFAULT. */

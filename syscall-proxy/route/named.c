@@ -122,6 +122,21 @@ static int64_t native_moved(struct rk__task *t, const struct rk__named *n,
 				  t->host->native(t, n->nr, arg);
 }
 
+/*
+ * No path was read, and `why` not; but the kernel may have something to say
+ * before. What it would read now may be another: it gets one that is too long,
+ * and has no end.
+ */
+static int64_t native_without(struct rk__task *t, const struct rk__named *n,
+			      struct rk__place *p, int why)
+{
+	int64_t r;
+
+	memset(p->path, '/', sizeof p->path);
+	r = native_moved(t, n, p);
+	return r == -ENAMETOOLONG || r == -ENOSYS ? why : r;
+}
+
 /* p->inside afterwards: it is none of the host's after all. */
 static enum rk__routed outside(struct rk__task *t, const struct rk__named *n,
 			       int dirfd, struct rk__place *p, int64_t *ret)
@@ -154,8 +169,8 @@ int rk__place_first(struct rk__task *t, int dirfd, struct rk__place *p,
 	return rk__place_letters(t, dirfd, p, how);
 }
 
-static int begin(struct rk__task *t, const struct rk__named *n, int dirfd,
-		 struct rk__place *p)
+static int read_path(struct rk__task *t, const struct rk__named *n,
+		     struct rk__place *p)
 {
 	uint64_t at = n->arg[n->path];
 	int r = 0;
@@ -165,11 +180,15 @@ static int begin(struct rk__task *t, const struct rk__named *n, int dirfd,
 		p->path[0] = 0;
 	else
 		r = t->host->string(t, at, p->path, sizeof p->path);
-	/* The kernel has the same to say, or has something to say before; but it
-	 * is not asked where another's memory may have changed meanwhile. */
-	if (r < 0 || (!p->path[0] && !n->empty))
-		return !t->cwd.inside || !t->host->foreign ? 1 :
-		       r < 0 ? r : -ENOENT;
+	return r < 0 ? r : p->path[0] || n->empty ? 0 : -ENOENT;
+}
+
+/* 1: it is for the kernel, as it is. */
+static int begin(struct rk__task *t, const struct rk__named *n, int dirfd,
+		 struct rk__place *p)
+{
+	int r;
+
 	if (t->config->over_mount && n->no_mount)
 		return 1;
 	r = rk__place_first(t, dirfd, p, n->how);
@@ -185,8 +204,14 @@ static enum rk__routed go(struct rk__task *t, const struct rk__named *n,
 			  struct rk__place *p, int64_t *ret)
 {
 	int dirfd = n->dirfd == RK__NO_WORD ? AT_FDCWD : (int)n->arg[n->dirfd];
-	int r = begin(t, n, dirfd, p);
+	int r = read_path(t, n, p);
 
+	/* The kernel says the same, or has something to say before. */
+	if (r < 0)
+		return t->cwd.inside && t->host->foreign ?
+			       rk__done(ret, native_without(t, n, p, r)) :
+			       RK__NATIVE;
+	r = begin(t, n, dirfd, p);
 	if (r != 0)
 		return r > 0 ? RK__NATIVE : rk__done(ret, r);
 	for (;;) {

@@ -194,6 +194,11 @@ enum rk__routed rk__call_faccessat2(struct rk__task *t, long nr,
 
 /* --- mode and owner ----------------------------------------------------------------- */
 
+/*
+ * Of an open file the kernel goes by the mode, owner and size that it knows, and
+ * does not ask again whether they still hold. So over a mount they are changed
+ * through the mount.
+ */
 static int64_t do_chmod(struct rk__task *t, const struct rk__named *n,
 			struct rk__place *p)
 {
@@ -208,7 +213,7 @@ static enum rk__routed chmod_at(struct rk__task *t, long nr, uint64_t dirfd,
 	return rk__named(t, &(struct rk__named){
 		.nr = nr, .arg = { dirfd, path, mode, flags }, .path = 1,
 		.how = rk__how_of(flags), .empty = flags & AT_EMPTY_PATH,
-		.inside = do_chmod,
+		.no_mount = true, .inside = do_chmod,
 	}, ret);
 }
 
@@ -246,7 +251,7 @@ static enum rk__routed chown_at(struct rk__task *t, uint64_t dirfd,
 		.nr = SYS_fchownat,
 		.arg = { dirfd, arg[0], arg[1], arg[2], flags }, .path = 1,
 		.how = rk__how_of(flags), .empty = flags & AT_EMPTY_PATH,
-		.inside = do_chown,
+		.no_mount = true, .inside = do_chown,
 	}, ret);
 }
 
@@ -421,6 +426,6 @@ enum rk__routed rk__call_truncate(struct rk__task *t, long nr,
 {
 	return rk__named(t, &(struct rk__named){
 		.nr = nr, .arg = { arg[0], arg[1] }, .dirfd = RK__NO_WORD,
-		.how = RK__FOLLOW, .inside = do_truncate,
+		.how = RK__FOLLOW, .no_mount = true, .inside = do_truncate,
 	}, ret);
 }

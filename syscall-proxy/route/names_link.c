@@ -17,6 +17,19 @@ struct pair {
 	int dirfd[2];
 };
 
+/* One of the names is none, and `why` not; but the kernel may have something to
+ * say before. */
+static int native_without(struct rk__task *t, struct pair *c, int why)
+{
+	uint64_t path = (uintptr_t)c->p[0].path;
+	int64_t r;
+
+	memset(c->p[0].path, '/', sizeof c->p[0].path);
+	r = t->host->native(t, c->nr, (const uint64_t[6]){
+		(uint64_t)AT_FDCWD, path, (uint64_t)AT_FDCWD, path, c->arg[4] });
+	return r == -ENAMETOOLONG ? why : (int)r;
+}
+
 /* 1: it is for the kernel, as it is. Both names are looked at before either is
  * looked for. */
 static int begin(struct rk__task *t, struct pair *c)
@@ -29,10 +42,10 @@ static int begin(struct rk__task *t, struct pair *c)
 		c->dirfd[i] = (int)c->arg[2 * i];
 		r = t->host->string(t, c->arg[2 * i + 1], p->path,
 				    sizeof p->path);
+		if (r >= 0 && !p->path[0] && !(c->empty && i == 0))
+			r = -ENOENT;
 		if (r < 0)
-			return t->cwd.inside ? r : 1;
-		if (!p->path[0] && !(c->empty && i == 0))
-			return t->cwd.inside ? -ENOENT : 1;
+			return t->cwd.inside ? native_without(t, c, r) : 1;
 	}
 	for (unsigned i = 0; i < 2; i++) {
 		r = rk__place_first(t, c->dirfd[i], &c->p[i], c->how[i]);

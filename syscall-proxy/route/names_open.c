@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "named.h"
 
 /* What openat lets through and forgets, and openat2 complains about. */
@@ -19,6 +20,29 @@ int64_t rk__reopen(const struct rk__place *p, uint32_t flags)
 	return p->dirfd == RK_AT_FDCWD ?
 		       rk_openat(p->client, p->dirfd, ".", flags, 0) :
 		       rk_reopen(p->client, p->dirfd, flags);
+}
+
+int64_t rk__open_program(const struct rk__place *p, bool follow)
+{
+	/* Who would wait for the other end of a fifo is told what it is. */
+	uint32_t flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK |
+			 (follow ? 0 : O_NOFOLLOW);
+	int64_t r, fd = p->itself ? rk__reopen(p, flags) :
+			    rk_openat(p->client, p->dirfd, p->path, flags, 0);
+	struct rk_stat st;
+
+	if (fd < 0)
+		return fd == -ENXIO ? -EACCES : fd;
+	r = rk_fstat(p->client, (int32_t)fd, &st);
+	if (r == 0 && (!S_ISREG(st.mode) || !(st.mode & 0111)))
+		r = -EACCES;
+	if (r == 0)
+		r = rk_faccessat(p->client, (int32_t)fd, "", X_OK,
+				 AT_EACCESS | AT_EMPTY_PATH);
+	if (r == 0)
+		return fd;
+	(void)rk_close(p->client, (int32_t)fd);
+	return r;
 }
 
 /* A server has the names of devices and sockets alone. As a mount with nodev

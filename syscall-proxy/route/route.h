@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include "proxy.h"
 #include "rump/client.h"
 
@@ -130,6 +131,24 @@ enum rk__class {
 	RK__CLASS_ANY,			/* has to be looked at */
 };
 extern const uint8_t rk__class[RK__CALLS];
+
+/* A call that changes by whose ids a process is served, whatever it comes to. */
+static inline bool rk__changes_ids(long nr)
+{
+	switch (nr) {
+	case SYS_setuid:
+	case SYS_setgid:
+	case SYS_setreuid:
+	case SYS_setregid:
+	case SYS_setresuid:
+	case SYS_setresgid:
+	case SYS_setfsuid:
+	case SYS_setfsgid:
+	case SYS_setgroups:
+		return true;
+	}
+	return false;
+}
 
 /* --- between the files of this folder ------------------------------------------ */
 

@@ -1,8 +1,9 @@
 /*
- * replay.c - replay DIR: reads a script of system calls, does them in DIR, and
+ * replay.c - replay [-k] [-a] DIR: reads a script of system calls, does them in DIR, and
  * prints what each of them did. Two file systems that behave alike give the
  * same output; nothing is printed that may differ between good ones (inode
- * numbers, times, the sizes of directories).
+ * numbers, times, the sizes of directories). With -k DIR is left as it is in the
+ * end; with -a paths are made absolute, as far as they start in DIR.
  *
  * A line is "[@uid[:gid[,group]]] [&] [in FD] call argument...". The user is for
  * this call only; with & it is done by another process; with "in" paths start
@@ -35,6 +36,7 @@ static char told[1 << 16];
 static size_t n_told;
 static int fds[FDS];
 static int home;		/* DIR */
+static const char *prefix;	/* with -a: the same */
 int at_fd = AT_FDCWD;
 
 void tell(const char *format, ...)
@@ -180,14 +182,15 @@ static void root_again(void)
 /* --- one line --------------------------------------------------------------- */
 
 static const struct call own_calls[] = {
-	{ "case", 1, begin }, { "look", 1, look },
-	{ NULL, 0, NULL },
+	{ "case", "-", begin }, { "look", "-", look },
+	{ NULL, NULL, NULL },
 };
 
 static const struct call *find(const char *name)
 {
 	const struct call *const all[] = {
 		own_calls, file_calls, data_calls, attr_calls, more_calls,
+		play_calls,
 	};
 
 	for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
@@ -255,6 +258,24 @@ static long in_child(const struct call *c, char **arg)
 	return answer.r;
 }
 
+static void make_absolute(const struct call *c, char **arg)
+{
+	static char *made[ARGS];
+	int i = 0;
+
+	for (const char *p = c->words; *p && arg[i]; p++) {
+		/* What would be too long only now says what it did. */
+		if (*p == 'p' && arg[i][0] && arg[i][0] != '/' &&
+		    strlen(prefix) + 1 + strlen(arg[i]) < PATH_MAX) {
+			free(made[i]);
+			if (asprintf(&made[i], "%s/%s", prefix, arg[i]) < 0)
+				abort();
+			arg[i] = made[i];
+		}
+		i += *p != '|';
+	}
+}
+
 static long run(char **word, int n)
 {
 	const char *who = NULL;
@@ -278,7 +299,7 @@ static long run(char **word, int n)
 		n -= 2;
 	}
 	c = n ? find(word[0]) : NULL;
-	if (!c || n - 1 < c->args) {
+	if (!c || n - 1 < (int)strcspn(c->words, "|")) {
 		fprintf(stderr, "replay: what is \"%s\"?\n", n ? *word : "");
 		exit(2);
 	}
@@ -286,6 +307,8 @@ static long run(char **word, int n)
 		errno = ENOSYS;
 		return -1;
 	}
+	if (prefix && at_fd == AT_FDCWD)
+		make_absolute(c, word + 1);
 	if (who)
 		become(who);
 	limit_now(true);
@@ -330,17 +353,23 @@ static void line(const char *text)
 int main(int argc, char **argv)
 {
 	static char text[LINE];
-	bool keep = false;		/* leaves DIR as it is in the end */
+	const char *dir = argc > 1 ? argv[argc - 1] : "";
+	bool keep = false, bad = argc < 2;
 
-	if (argc == 3 && !strcmp(argv[1], "-k"))
-		keep = true;
+	for (int i = 1; i < argc - 1; i++) {
+		if (!strcmp(argv[i], "-k"))
+			keep = true;
+		else if (!strcmp(argv[i], "-a"))
+			prefix = dir;
+		else
+			bad = true;
+	}
 	umask(022);
 #ifdef REPLAY_LIBRARY
-	if (argc > 1)
-		door_mkdirat(AT_FDCWD, argv[argc - 1], 0777);
+	door_mkdirat(AT_FDCWD, dir, 0777);
 #endif
-	if (argc != 2 + keep || chdir(argv[1 + keep]) < 0) {
-		fprintf(stderr, "usage: replay [-k] DIR <script\n");
+	if (bad || chdir(dir) < 0) {
+		fprintf(stderr, "usage: replay [-k] [-a] DIR <script\n");
 		return 2;
 	}
 	home = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -32,14 +32,16 @@ bool door_lacks(const char *call);
 
 struct call {
 	const char *name;
-	int args;			/* at least */
+	/* One letter a word: p is a path, - is not. Those behind a | may lack, and
+	 * there may be more. */
+	const char *words;
 	/* What the system call returned, errno left as it is. */
 	long (*run)(char **arg);
 };
 
 /* NULL-terminated by name. */
 extern const struct call file_calls[], data_calls[], attr_calls[],
-	more_calls[];
+	more_calls[], play_calls[];
 
 /* "O_RDWR|O_CREAT", "0644", "64K", "-1" */
 long number(const char *s);

@@ -202,14 +202,16 @@ static long c_fill(char **a)		/* FD CHARACTER: until it is full */
 }
 
 const struct call data_calls[] = {
-	{ "write", 3, c_write }, { "pwrite", 4, c_pwrite },
-	{ "read", 2, c_read }, { "pread", 3, c_pread }, { "sum", 1, c_sum },
-	{ "lseek", 3, c_lseek }, { "truncate", 2, c_truncate },
-	{ "ftruncate", 2, c_ftruncate }, { "fallocate", 4, c_fallocate },
-	{ "posix_fallocate", 3, c_posix_fallocate }, { "copy", 5, c_copy },
-	{ "fsync", 1, c_fsync }, { "syncfs", 1, c_syncfs },
-	{ "mread", 3, c_mread }, { "mwrite", 4, c_mwrite },
-	{ "flock", 2, c_flock }, { "lock", 5, c_lock }, { "getlk", 5, c_getlk },
-	{ "fill", 2, c_fill },
-	{ NULL, 0, NULL },
+	{ "write", "---", c_write }, { "pwrite", "----", c_pwrite },
+	{ "read", "--", c_read }, { "pread", "---", c_pread },
+	{ "sum", "p", c_sum }, { "lseek", "---", c_lseek },
+	{ "truncate", "p-", c_truncate }, { "ftruncate", "--", c_ftruncate },
+	{ "fallocate", "----", c_fallocate },
+	{ "posix_fallocate", "---", c_posix_fallocate },
+	{ "copy", "-----", c_copy }, { "fsync", "-", c_fsync },
+	{ "syncfs", "-", c_syncfs }, { "mread", "---", c_mread },
+	{ "mwrite", "----", c_mwrite }, { "flock", "--", c_flock },
+	{ "lock", "-----", c_lock }, { "getlk", "-----", c_getlk },
+	{ "fill", "--", c_fill },
+	{ NULL, NULL, NULL },
 };

@@ -281,15 +281,15 @@ static long c_walk(char **a)		/* DIR SEED */
 }
 
 const struct call file_calls[] = {
-	{ "open", 3, c_open }, { "close", 1, c_close },
-	{ "mkdir", 2, c_mkdir }, { "rmdir", 1, c_rmdir },
-	{ "unlink", 1, c_unlink }, { "link", 2, c_link },
-	{ "linkfd", 2, c_link_fd }, { "symlink", 2, c_symlink },
-	{ "readlink", 1, c_readlink }, { "rename", 2, c_rename },
-	{ "mknod", 2, c_mknod }, { "bind", 1, c_bind },
-	{ "access", 2, c_access }, { "umask", 1, c_umask },
-	{ "exec", 1, c_exec }, { "ls", 1, c_ls },
-	{ "mkmany", 2, c_mkmany }, { "rmmany", 2, c_rmmany },
-	{ "cursor", 1, c_cursor }, { "walk", 2, c_walk },
-	{ NULL, 0, NULL },
+	{ "open", "-p-", c_open }, { "close", "-", c_close },
+	{ "mkdir", "p-", c_mkdir }, { "rmdir", "p", c_rmdir },
+	{ "unlink", "p", c_unlink }, { "link", "pp", c_link },
+	{ "linkfd", "-p", c_link_fd }, { "symlink", "-p", c_symlink },
+	{ "readlink", "p", c_readlink }, { "rename", "pp", c_rename },
+	{ "mknod", "p-", c_mknod }, { "bind", "-", c_bind },
+	{ "access", "p-", c_access }, { "umask", "-", c_umask },
+	{ "exec", "p", c_exec }, { "ls", "p", c_ls },
+	{ "mkmany", "p-", c_mkmany }, { "rmmany", "p-", c_rmmany },
+	{ "cursor", "p", c_cursor }, { "walk", "p-", c_walk },
+	{ NULL, NULL, NULL },
 };

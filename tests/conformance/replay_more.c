@@ -1,30 +1,22 @@
 /*
  * replay_more.c - the rarer calls: openat2, vectors, sendfile, mappings and
- * their faults, limits; and small plays of several processes: locks that wait,
- * appending, pipes and sockets that are met by name.
+ * their faults, limits, notices.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "replay.h"
 
@@ -325,242 +317,17 @@ static long c_events(char **a)
 	return count;
 }
 
-/* --- several processes ------------------------------------------------------ */
-
-static long wait_for(pid_t pid)
-{
-	int status;
-
-	if (pid < 0 || waitpid(pid, &status, 0) < 0)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
-enum { RECORD = 24 };
-
-static void append(const char *path, int who, long n)
-{
-	char record[RECORD + 1];
-	int fd = open(path, O_WRONLY | O_APPEND);
-
-	for (long i = 0; i < n; i++) {
-		snprintf(record, sizeof record, "%7d %14ld\n", who, i);
-		if (write(fd, record, RECORD - 1) != RECORD - 1)
-			_exit(1);
-	}
-	_exit(0);
-}
-
-/* Several processes append: each record is there whole, and in order. */
-static long c_appenders(char **a)	/* FILE PROCESSES RECORDS */
-{
-	long procs = number(a[1]), n = number(a[2]), total = 0, bad = 0;
-	long next[32] = { 0 }, who, i;
-	char record[RECORD] = "";
-	pid_t pid[32];
-	int fd;
-
-	fflush(stdout);
-	for (int p = 0; p < procs && p < 32; p++) {
-		pid[p] = fork();
-		if (pid[p] == 0)
-			append(a[0], p, n);
-	}
-	for (int p = 0; p < procs && p < 32; p++)
-		bad += wait_for(pid[p]) != 0;
-	fd = open(a[0], O_RDONLY);
-	while (read(fd, record, RECORD - 1) == RECORD - 1) {
-		total++;
-		bad += sscanf(record, "%ld %ld", &who, &i) != 2 || who < 0 ||
-		       who >= procs || next[who]++ != i;
-	}
-	close(fd);
-	tell(" bad %ld", bad);
-	return total;
-}
-
-static int set_lock(const char *kind, int fd, int type, long start, bool wait)
-{
-	struct flock l = {
-		.l_type = (short)type, .l_whence = SEEK_SET, .l_start = start,
-		.l_len = 10,
-	};
-
-	if (*kind == 'f')
-		return flock(fd, (type == F_WRLCK ? LOCK_EX : type == F_RDLCK ?
-				  LOCK_SH : LOCK_UN) | (wait ? 0 : LOCK_NB));
-	if (*kind == 'o')
-		return fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &l);
-	return fcntl(fd, wait ? F_SETLKW : F_SETLK, &l);
-}
-
-static void pause_ms(long ms)
-{
-	const struct timespec t = { .tv_nsec = ms * 1000 * 1000 };
-
-	nanosleep(&t, NULL);
-}
-
-/* Another process has it, and gives it away by unlocking, closing or dying. */
-static long c_waitlock(char **a)	/* posix|ofd|flock PATH TYPE unlock|close|die */
-{
-	int ready[2], fd;
-	int type = (int)number(a[2]);
-	long r;
-	pid_t pid;
-	char c;
-
-	if (pipe(ready) < 0)
-		return -1;
-	fflush(stdout);
-	pid = fork();
-	if (pid == 0) {
-		fd = open(a[1], O_RDWR);
-		c = (char)set_lock(a[0], fd, F_WRLCK, 5, false);
-		if (write(ready[1], &c, 1) != 1)
-			_exit(1);
-		pause_ms(60);
-		if (*a[3] == 'u')
-			set_lock(a[0], fd, F_UNLCK, 5, false);
-		else if (*a[3] == 'c')
-			close(fd);
-		else
-			kill(getpid(), SIGKILL);
-		_exit(0);
-	}
-	if (read(ready[0], &c, 1) != 1)
-		c = -1;
-	fd = open(a[1], O_RDWR | O_CLOEXEC);
-	tell(" had %d,", c);
-	r = set_lock(a[0], fd, type, 0, false);
-	tell(" first %s,", r < 0 ? error_name(errno) : "0");
-	r = set_lock(a[0], fd, type, 0, true);
-	wait_for(pid);
-	close(fd);
-	close(ready[0]);
-	close(ready[1]);
-	return r;
-}
-
-static void nothing(int signal)
-{
-}
-
-/* A lock that waits is given up for a signal, unless it begins anew. */
-static long c_intlock(char **a)		/* posix|ofd|flock FD-OF-HOLDER PATH restart|- */
-{
-	struct sigaction act = {
-		.sa_handler = nothing,
-		.sa_flags = a[3][0] == 'r' ? SA_RESTART : 0,
-	};
-	struct itimerval in = { .it_value.tv_usec = 30000 };
-	int status;
-	pid_t pid;
-
-	if (set_lock(a[0], descriptor(a[1]), F_WRLCK, 0, false) < 0)
-		return -1;
-	fflush(stdout);
-	pid = fork();
-	if (pid == 0) {
-		int fd = open(a[2], O_RDWR);
-
-		sigaction(SIGALRM, &act, NULL);
-		setitimer(ITIMER_REAL, &in, NULL);
-		_exit(set_lock(a[0], fd, F_WRLCK, 0, true) < 0 ? errno : 0);
-	}
-	pause_ms(120);
-	set_lock(a[0], descriptor(a[1]), F_UNLCK, 0, false);
-	waitpid(pid, &status, 0);
-	errno = WEXITSTATUS(status);
-	return errno ? -1 : 0;
-}
-
-/* Two that wait for each other: the second is told, the first gets its lock. */
-static long c_deadlock(char **a)	/* PATH */
-{
-	int fd = open(a[0], O_RDWR | O_CLOEXEC), ready[2], error;
-	char c = 0;
-	pid_t pid;
-	long r;
-
-	if (pipe(ready) < 0 || set_lock("posix", fd, F_WRLCK, 0, false) < 0)
-		return -1;
-	fflush(stdout);
-	pid = fork();
-	if (pid == 0) {
-		if (set_lock("posix", fd, F_WRLCK, 20, false) < 0 ||
-		    write(ready[1], &c, 1) != 1)
-			_exit(99);
-		_exit(set_lock("posix", fd, F_WRLCK, 0, true) < 0 ? errno : 0);
-	}
-	if (read(ready[0], &c, 1) != 1)
-		return -1;
-	pause_ms(60);
-	r = set_lock("posix", fd, F_WRLCK, 20, true);
-	error = errno;
-	close(fd);
-	tell(" other %ld", wait_for(pid));
-	close(ready[0]);
-	close(ready[1]);
-	errno = error;
-	return r;
-}
-
-/* Writer and reader of a fifo find each other by its name. */
-static long c_meet(char **a)
-{
-	char text[64] = "";
-	pid_t pid;
-	int fd;
-	long n;
-
-	fflush(stdout);
-	pid = fork();
-	if (pid == 0) {
-		fd = open(a[0], O_WRONLY);
-		_exit(write(fd, "through a fifo", 14) != 14);
-	}
-	fd = open(a[0], O_RDONLY | O_CLOEXEC);
-	n = read(fd, text, sizeof text - 1);
-	close(fd);
-	tell(" %s %ld", text, wait_for(pid));
-	return n;
-}
-
-static long c_connect(char **a)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	int s = socket(AF_UNIX, SOCK_STREAM, 0);
-	int c = socket(AF_UNIX, SOCK_STREAM, 0), error;
-	long r;
-
-	snprintf(un.sun_path, sizeof un.sun_path, "%s", a[0]);
-	r = bind(s, (struct sockaddr *)&un, sizeof un);
-	if (r == 0)
-		r = listen(s, 5);
-	if (r == 0)
-		r = connect(c, (struct sockaddr *)&un, sizeof un);
-	error = errno;
-	close(s);
-	close(c);
-	errno = error;
-	return r;
-}
-
 const struct call more_calls[] = {
-	{ "chdir", 1, c_chdir }, { "fchdir", 1, c_fchdir },
-	{ "openat2", 5, c_openat2 }, { "links", 3, c_links },
-	{ "getfl", 1, c_getfl }, { "setfl", 2, c_setfl }, { "dup", 2, c_dup },
-	{ "lease", 2, c_lease },
-	{ "writev", 3, c_writev }, { "readv", 3, c_readv },
-	{ "sendfile", 4, c_sendfile }, { "splice", 3, c_splice },
-	{ "advise", 4, c_advise }, { "syncrange", 4, c_syncrange },
-	{ "nread", 1, c_nread }, { "fsize", 1, c_fsize },
-	{ "nofile", 1, c_nofile }, { "mmap", 5, c_mmap },
-	{ "touch", 3, c_touch }, { "private", 4, c_private },
-	{ "watch", 1, c_watch }, { "events", 0, c_events },
-	{ "appenders", 3, c_appenders }, { "waitlock", 4, c_waitlock },
-	{ "intlock", 4, c_intlock }, { "deadlock", 1, c_deadlock },
-	{ "meet", 1, c_meet }, { "connect", 1, c_connect },
-	{ NULL, 0, NULL },
+	{ "chdir", "p", c_chdir }, { "fchdir", "-", c_fchdir },
+	{ "openat2", "-----", c_openat2 }, { "links", "pp-", c_links },
+	{ "getfl", "-", c_getfl }, { "setfl", "--", c_setfl },
+	{ "dup", "--", c_dup }, { "lease", "--", c_lease },
+	{ "writev", "---", c_writev }, { "readv", "---", c_readv },
+	{ "sendfile", "----", c_sendfile }, { "splice", "---", c_splice },
+	{ "advise", "----", c_advise }, { "syncrange", "----", c_syncrange },
+	{ "nread", "-", c_nread }, { "fsize", "-", c_fsize },
+	{ "nofile", "p", c_nofile }, { "mmap", "-----", c_mmap },
+	{ "touch", "---", c_touch }, { "private", "----", c_private },
+	{ "watch", "p", c_watch }, { "events", "", c_events },
+	{ NULL, NULL, NULL },
 };

@@ -64,64 +64,55 @@ all()
 	done
 }
 
-cat >"$WORK/mount" <<'END'
-replay=$1
-shift
-mkdir /vol/t
-for in; do
-	"$replay" /vol/t <"$in" >"${in%.in}.rump" || exit 1
-done
-END
-# Each user attaches.
-cat >"$WORK/library" <<'END'
-chmod a+rx "$(dirname "$RUMP_SOCKET")"
-chmod a+rw "$RUMP_SOCKET"
-replay=$1
-shift
-for in; do
-	"$replay-library" /vol/t <"$in" >"${in%.in}.rump" || exit 1
-done
-END
-# Through a proxy, users come to the sockets as they would to a mount of root's.
-cat >"$WORK/proxy" <<'END'
+# Each script goes to a replay of its own, with OPTION. By the library, and through a proxy,
+# each user attaches: they come to the sockets as they would to a mount of root's.
+cat >"$WORK/replay" <<'END'
 [ -z "${RUMP_SOCKET-}" ] || {
 	chmod a+rx "$(dirname "$RUMP_SOCKET")"
 	chmod a+rw "$RUMP_SOCKET"
 }
-replay=$1
-shift
-mkdir /vol/t
+replay=$1 option=$2
+shift 2
+case $replay in
+*-library) ;;
+# Without what brings the router into a program: replay hands its own calls to it.
+*-route)
+	export ROUTE_MOUNT=/vol
+	echo "mkdir t 0777" | "$replay" -k /vol >/dev/null || exit 1 ;;
+*)	mkdir /vol/t ;;
+esac
 for in; do
-	"$replay" /vol/t <"$in" >"${in%.in}.rump" || exit 1
+	"$replay" $option /vol/t <"$in" >"${in%.in}.rump" || exit 1
 done
 END
-# Without what brings it into a program: replay hands its own calls to it.
-cat >"$WORK/route" <<'END'
-chmod a+rx "$(dirname "$RUMP_SOCKET")"
-chmod a+rw "$RUMP_SOCKET"
-replay=$1
-shift
-export ROUTE_MOUNT=/vol
-echo "mkdir t 0777" | "$replay" -k /vol >/dev/null || exit 1
-for in; do
-	"$replay" /vol/t <"$in" >"${in%.in}.rump" || exit 1
-done
-END
-# How a door is opened: its options, its script, what replays.
+# How a door is opened: its options, what replays, and how.
 open_door()	# DOOR
 {
-	how=() script=$1 by=$replay
+	how=() by=$replay option=
 	case $1 in
-	library)	how=(--no-fuse) ;;
-	route)	how=(--no-fuse) script=route by=$replay-route ;;
-	preload*)	how=(--proxy=preload) script=proxy ;;
-	notify*)	how=(--proxy=notify) script=proxy by=$replay-static ;;
+	library)	how=(--no-fuse) by=$replay-library ;;
+	route)	how=(--no-fuse) by=$replay-route ;;
+	preload*)	how=(--proxy=preload) ;;
+	notify*)	how=(--proxy=notify) by=$replay-static ;;
 	esac
-	case $1 in *-over) how+=(--under-mount) ;; esac
+	# What is no absolute path is left to the mount.
+	case $1 in *-over) how+=(--under-mount) option=-a ;; esac
+}
+# Of scripts that go through a proxy: what it does wrong it might do to the host,
+# so that can only be read. Begins the script anew, and does not come back.
+read_only_host()
+{
+	[ -z "${READ_ONLY_HOST:-}" ] || return 0
+	mkdir "$WORK/all"
+	READ_ONLY_HOST=1 TMPDIR=$WORK/all unshare -m --propagation private sh -c '
+		mount --bind "$TMPDIR" "$TMPDIR" && mount --bind /run /run &&
+		mount -o remount,ro,bind / && cd "$TMPDIR" && exec bash "$@"' \
+		- "$(realpath "$0")"
+	exit 0
 }
 compare()	# DRIVER DOOR WHAT RUMP-OPTIONS...
 {
-	local driver=$1 door=$2 what="$1 $2 $3" source how script by
+	local driver=$1 door=$2 what="$1 $2 $3" source how by option
 	shift 3
 	open_door "$door"
 	rm -f "$WORK"/rump.img* "$WORK"/*.rump
@@ -135,7 +126,7 @@ compare()	# DRIVER DOOR WHAT RUMP-OPTIONS...
 	*)	source=$driver:$RULES$OPTIONS ;;
 	esac
 	"$RUMP" run "${how[@]}" "$@" -m "/vol=$source" -- \
-		sh "$WORK/$script" "$by" $(scripts_of "$door") \
+		sh "$WORK/replay" "$by" "$option" $(scripts_of "$door") \
 		>"$WORK/log" 2>&1 ||
 		{ tail -n 30 "$WORK/log" >&2; fail "replay failed ($what)"; }
 	all "$door" native >"$WORK/all.native"

@@ -34,7 +34,7 @@ clean_up()
 	trap '' INT TERM
 	for pid in "${CHILDREN[@]+"${CHILDREN[@]}"}"; do
 		kill "$pid" 2>/dev/null || continue
-		for _ in $(seq 30); do
+		for _ in $(seq 300); do
 			kill -0 "$pid" 2>/dev/null || break
 			sleep 0.1
 		done
@@ -158,7 +158,7 @@ refuses()
 {
 	local what=$1 want=$2 pattern=$3 status=0 err=$WORK/refuses.err
 	shift 3
-	timeout -k 5 30 "$@" >"$WORK/refuses.out" 2>"$err" </dev/null || status=$?
+	timeout -k 5 300 "$@" >"$WORK/refuses.out" 2>"$err" </dev/null || status=$?
 	if [ "$status" != "$want" ]; then
 		cat "$err" >&2
 		fail "$what: exit status $status, not $want"
@@ -181,10 +181,28 @@ kills_in()
 		grep . || echo 0
 }
 
+# has PATTERN...: grep -q at the end of a pipe that reads all of it: otherwise
+# who writes may die of SIGPIPE, and pipefail tells of that.
+has() { grep "$@" >/dev/null; }
+
 # family: pids of every process of the server named $1, as "role pid" lines.
 family() { "$RUMP" ps --pids | awk -v n="$1" '$1 == n {print $2, $3}'; }
 
-# wait_for SECONDS COMMAND...: until it succeeds.
+# member NAME ROLE: the pid of that process of the family, once there is one: a
+# server that died has no successor yet.
+member()
+{
+	local pid end=$((SECONDS + 60))
+	until pid=$(family "$1" | awk -v r="$2" '$1 == r {print $2}') &&
+	      [ -n "$pid" ]; do
+		[ "$SECONDS" -lt "$end" ] || fail "$1 has no $2"
+		sleep 0.05
+	done
+	echo "$pid"
+}
+
+# wait_for SECONDS COMMAND...: until it succeeds. The machine may be slow and
+# crowded, so a minute is the least for whatever is to come.
 wait_for()
 {
 	local end=$((SECONDS + $1))

@@ -60,7 +60,7 @@ things()
 left_over()
 {
 	local pids='' pid new
-	for _ in $(seq 40); do
+	for _ in $(seq 600); do
 		pids=$(ours)
 		[ -n "$pids" ] || break
 		sleep 0.1
@@ -79,6 +79,8 @@ for script; do
 	read -r short long < <(sed -n 's/^# limit: //p' "$script")
 	limit=${short:-60}
 	[ "$LONG" = 0 ] || limit=${long:-$limit}
+	# It is there for what hangs; the machine may be slow and crowded.
+	limit=$((limit * 6))
 
 	printf '%-34s ' "$name"
 	id=$$-$RANDOM-$(date +%s%N)

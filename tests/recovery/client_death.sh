@@ -26,10 +26,10 @@ done
 # Through the mount the kernel does it; a killed writer lets the lock go.
 need_fuse
 in_mount "$img" sh -c '
-	flock /vol/lock sh -c "echo \$\$ >/vol/pid; exec sleep 100" &
+	flock /vol/lock sh -c "echo \$\$ >/vol/pid; exec sleep 3600" &
 	until [ -s /vol/pid ]; do sleep 0.05; done
 	flock -n /vol/lock true && exit 3
 	kill -9 $! $(cat /vol/pid)
-	exec flock -w 5 /vol/lock true' ||
+	exec flock -w 60 /vol/lock true' ||
 	fail "the lock of a killed program on the mount is not free"
 check_image "$img"

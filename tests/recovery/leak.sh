@@ -16,7 +16,7 @@ cat >"$WORK/inside" <<'END'
 # A process that ends while it is looked at has nothing: look again.
 look()
 {
-	for try in 1 2 3 4 5 6 7 8 9; do
+	for try in $(seq 100); do
 		look_once "$1"
 		grep -q '^[a-z]* 0 ' "$dir/$1" || return 0
 		sleep 0.1

@@ -13,8 +13,6 @@ img=$WORK/disk.img
 name=long-$$
 image "$img" 512M
 
-supervisor() { family "$name" | awk '$1 == "supervisor" {print $2}'; }
-
 n=0 ops=0 round=0
 while [ "$n" -lt "$deaths" ]; do
 	round=$((round + 1))
@@ -23,9 +21,9 @@ while [ "$n" -lt "$deaths" ]; do
 		"$verifier" -f -s "$round_s" -r "$round" /vol >"$WORK/log" 2>&1 &
 	run=$!
 	background "$run"
-	wait_for 10 eval '[ -n "$(supervisor)" ]' ||
+	supervisor=$(member "$name" supervisor) ||
 		{ cat "$WORK/log" >&2; fail "no server"; }
-	"$board" "$(supervisor)" crash 100 all >"$WORK/hits" || true
+	"$board" "$supervisor" crash 100 all >"$WORK/hits" || true
 	wait "$run" || { cat "$WORK/log" >&2; fail "after $n deaths"; }
 	CHILDREN=()
 	check_image "$img"

@@ -5,6 +5,7 @@
  *	pages reads SECONDS		one writes, others read what must be there
  *	pages agree N			changes at random by one client, seen by another
  *	pages places N			offsets that are kept here, and shared
+ *	pages cuts SECONDS		one that gets shorter, longer, and is mapped
  *	pages dead SERVER-PID		reads while the server is stopped, and dead
  *	pages map SECONDS		mappings, reads and writes of several processes
  */
@@ -39,14 +40,6 @@ struct shared {
 	_Atomic uint64_t reads, stats;
 };
 static struct shared *shared;
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static void fill(uint64_t *buf, uint64_t value)
 {
@@ -542,6 +535,8 @@ int main(int argc, char **argv)
 		return agree((unsigned)atoi(argv[2]));
 	if (!strcmp(argv[1], "places"))
 		return places((unsigned)atoi(argv[2]));
+	if (!strcmp(argv[1], "cuts"))
+		return cuts(atof(argv[2]));
 	if (!strcmp(argv[1], "dead"))
 		return dead(atoi(argv[2]));
 	if (!strcmp(argv[1], "map"))

@@ -4,9 +4,13 @@
 #ifndef RK_TEST_PAGES_H
 #define RK_TEST_PAGES_H
 
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "rump/client.h"
 
 #define CHECK(what, ...) do {						\
@@ -39,7 +43,17 @@ static inline unsigned rnd(unsigned n)
 	return (unsigned)(seed >> 33) % n;
 }
 
+static inline double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 /* N steps at random of several open files, and several threads on one. */
 int places(unsigned n);
+/* One that gets shorter while others read it. */
+int cuts(double seconds);
 
 #endif

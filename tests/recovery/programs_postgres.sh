@@ -30,7 +30,7 @@ mkdir "$HOME" "$PGDATA" "$PGHOST"
 chmod 700 "$PGDATA"
 [ -z "$drop" ] || chown 65534:65534 "$HOME" "$PGDATA" "$PGHOST"
 cd /vol
-start() { $drop pg_ctl -w -t 60 -l /vol/home/log start; }
+start() { $drop pg_ctl -w -t 600 -l /vol/home/log start; }
 ask() { $drop psql -XAtq -v ON_ERROR_STOP=1 -c "$1"; }
 # What was paid into each of the three, and what the history says of it.
 books()

@@ -18,7 +18,7 @@ for s in access chattr chdir chmod chown copy-file dentry dir dirdeep dirmany dn
 	vm-splice aio readahead revio seek; do
 	mkdir "$s"
 	status=0
-	timeout -k 5 60 stress-ng "--$s" 2 --verify --timeout 3s --temp-path "$s" \
+	timeout -k 5 300 stress-ng "--$s" 2 --verify --timeout 3s --temp-path "$s" \
 		--hdd-bytes 16M --fallocate-bytes 16M --iomix-bytes 16M \
 		--readahead-bytes 16M --copy-file-bytes 128M --seek-size 16M \
 		>"$2.$s" 2>&1 </dev/null || status=$?

@@ -31,12 +31,12 @@ cp -u numbers deep/er/installed; mv -n one two; mv -b two three; ls | sort; cp -
 mv -T copied linked 2>&1 | sed 's/mv: //'; mv deep deeper; rmdir -p --ignore-fail-on-non-empty deeper/er
 touch -d '2020-02-02 02:02:02.5 UTC' hard; TZ=UTC stat -c '%y' numbers; touch -r numbers soft; find . -newer numbers -name 'h*' | sort
 chmod -R a-w,u+X linked; find linked -printf '%m %p\n'; chmod -R u+w linked
-mkfifo pipe; (cat numbers >pipe &); wc -l <pipe; (seq 5 | tee pipe >/dev/null &); timeout 5 head -n2 pipe
+mkfifo pipe; (cat numbers >pipe &); wc -l <pipe; (seq 5 | tee pipe >/dev/null &); timeout 300 head -n2 pipe
 f=$(mktemp -p .); stat -c '%a %s' "$f"; rm "$f"
 sync numbers; sync -f .; sync -d numbers; df --output=target . | tail -n1 | grep -c .
 for i in $(seq 300); do echo "$i" >"name with blanks $i"; done; ls | wc -l
 find . -name 'name with*' -print0 | xargs -0 rm; ls | wc -l
-echo first >log; (timeout 10 tail -n +1 -F log | head -n 3 >tailed) & tail=$!
+echo first >log; (timeout 300 tail -n +1 -F log | head -n 3 >tailed) & tail=$!
 for i in 1 2 3 4 5 6 7 8 9; do sleep 0.02; echo more >>log; done; wait $tail; cat tailed
 exec 9>lock; flock 9; (flock -n lock echo got || echo busy); exec 9>&-; flock -n lock echo free
 mkdir -p a/b/c/d/e/f && (cd a/b/c/d/e/f && pwd -P | sed 's,.*/a/b,a/b,'; cd ../../..; mv d ../..; ls ../..)

@@ -13,14 +13,17 @@ cd /vol
 for n in 1 2 3 4; do
 	(
 		i=0
-		while echo "$n $i" >>"file$n"; do i=$((i + 1)); done 2>>"$1/err$n"
+		while echo "$n $i" >>"file$n"; do
+			i=$((i + 1))
+			[ $i != 10 ] || : >"$1/started$n"
+		done 2>>"$1/err$n"
 		echo "$i" >"$1/count$n"
 	) &
 done
 # A request that waits for a lock while the server stops
-(exec 9>lock && flock 9 && exec sleep 30) 2>/dev/null &
+(exec 9>lock && flock 9 && : >"$1/held" && exec sleep 3600) 2>/dev/null &
 echo $! >"$1/holder"
-sleep 0.2
+until [ -e "$1/held" ]; do sleep 0.05; done
 flock lock true 2>"$1/err-lock" &
 wait
 END
@@ -28,16 +31,18 @@ END
 	>"$WORK/log" 2>&1 &
 run=$!
 background "$run"
-wait_for 10 eval 'family "$name" | grep -q "^server"' || fail "no server"
-sleep 1.5
-kill -TERM "$(family "$name" | awk '$1 == "supervisor" {print $2}')"
-wait_for 20 eval '! kill -0 "$run"' || fail "rump run hangs after SIGTERM"
+for n in 1 2 3 4; do
+	wait_for 60 test -e "$WORK/started$n" || fail "client $n does not start"
+done
+sleep 0.$RANDOM
+kill -TERM "$(member "$name" supervisor)"
+wait_for 60 eval '! kill -0 "$run"' || fail "rump run hangs after SIGTERM"
 kill "$(cat "$WORK/holder")" 2>/dev/null || true
 wait "$run" && fail "a run that was stopped reports success"
 
 check_image "$img"
 for n in 1 2 3 4; do
-	wait_for 5 test -s "$WORK/count$n" || fail "client $n hangs"
+	wait_for 60 test -s "$WORK/count$n" || fail "client $n hangs"
 	dump "$img" "file$n" "$WORK/file$n" || fail "file$n is not in the image"
 	lines=$(wc -l <"$WORK/file$n") said=$(cat "$WORK/count$n")
 	# The last call may have been done and answered with an error.

@@ -23,7 +23,7 @@ in_time()
 {
 	local what=$1 status=0
 	shift
-	timeout -k 1 30 "$@" || status=$?
+	timeout -k 1 300 "$@" || status=$?
 	[ "$status" != 124 ] && [ "$status" != 137 ] || fail "$what hangs"
 	return "$status"
 }
@@ -37,12 +37,12 @@ in_time "a call to a stopped server" sh -c "echo two >$dir/two" ||
 	fail "a call to a stopped server fails"
 [ "$(pid_of server)" != "$server" ] || fail "it was not replaced"
 # So is a standby that is stopped when its turn comes.
-wait_for 10 eval '[ -n "$(pid_of standby)" ]'
+wait_for 60 eval '[ -n "$(pid_of standby)" ]'
 kill -STOP "$(pid_of standby)"
 kill -9 "$(pid_of server)"
 in_time "a stopped standby" sh -c "echo three >$dir/three" || fail "a stopped standby"
 # All of them, longer than the deadline: they go on, and nobody is replaced.
-wait_for 10 eval '[ -n "$(pid_of standby)" ]'
+wait_for 60 eval '[ -n "$(pid_of standby)" ]'
 sleep 0.5
 server=$(pid_of server)
 all=$(family "$name" | awk '{print $2}')
@@ -57,12 +57,12 @@ sleep 1.5
 # umount while the server is stopped, and while it is dead.
 kill -STOP "$server"
 in_time "umount of a stopped server" "$RUMP" umount "$dir" || fail "no umount"
-wait_for 10 gone || fail "something stays"
+wait_for 60 gone || fail "something stays"
 check_image "$img"
 up
 kill -9 "$(pid_of server)"
 in_time "umount of a dead server" umount "$dir" || fail "no umount"
-wait_for 10 gone || fail "something stays"
+wait_for 60 gone || fail "something stays"
 check_image "$img"
 
 # umount(8) asks the file system first, so it waits until a hang is over; -l and
@@ -73,11 +73,11 @@ caller=$!
 background "$caller"
 sleep 0.3
 in_time "umount of a hanging one" umount "$dir" 2>/dev/null || true
-wait_for 20 eval '! kill -0 "$caller"' || fail "its caller is stuck"
+wait_for 60 eval '! kill -0 "$caller"' || fail "its caller is stuck"
 wait "$caller" || true
 CHILDREN=()
 gone || "$RUMP" umount "$dir" 2>/dev/null || true
-wait_for 10 gone || fail "something stays"
+wait_for 60 gone || fail "something stays"
 for how in "umount -l" "umount -f" "$RUMP umount --force" "$RUMP umount --lazy"; do
 	case $how in
 	*-l*) up 2s ;;
@@ -89,11 +89,11 @@ for how in "umount -l" "umount -f" "$RUMP umount --force" "$RUMP umount --lazy";
 	sleep 0.3
 	in_time "$how" $how "$dir" 2>/dev/null || [[ $how = *-f* ]] ||
 		fail "$how fails"
-	wait_for 20 eval '! kill -0 "$caller"' || fail "$how: its caller is stuck"
+	wait_for 60 eval '! kill -0 "$caller"' || fail "$how: its caller is stuck"
 	wait "$caller" 2>/dev/null || true
 	CHILDREN=()
 	[[ $how = *-l* ]] || kill -9 "$(pid_of server)" 2>/dev/null || true
-	wait_for 20 gone || fail "$how: something stays"
+	wait_for 60 gone || fail "$how: something stays"
 done
 
 # sync of the host does not wait for a mount whose server is stopped or dead.
@@ -121,7 +121,7 @@ sleep 0.3
 # Behind the two pages that keeper and server publish in.
 head -c 1M /dev/urandom | dd of="$log" bs=4096 seek=2 conv=notrunc 2>/dev/null
 kill -9 "$(pid_of server)"
-wait_for 30 eval '! kill -0 "$caller"' || fail "a caller is stuck"
+wait_for 60 eval '! kill -0 "$caller"' || fail "a caller is stuck"
 ! wait "$caller" || fail "its call succeeds"
 CHILDREN=()
-wait_for 20 gone || fail "what was given up stays"
+wait_for 60 gone || fail "what was given up stays"

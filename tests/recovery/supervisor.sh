@@ -14,9 +14,10 @@ kills=15
 image "$img" 128M
 mkdir "$dir"
 "$RUMP" mount --name "$name" "ext4:$img" "$dir" || fail "no mount"
-pid_of() { family "$name" | awk -v r="$1" '$1 == r {print $2}'; }
+pid_of() { member "$name" "$1"; }
+now() { family "$name" | awk '$1 == "supervisor" {print $2}'; }
 # The next one listens: the one before it is not asked any more.
-other() { now=$(pid_of supervisor) && [ -n "$now" ] && [ "$now" != "$1" ]; }
+other() { now=$(now) && [ -n "$now" ] && [ "$now" != "$1" ]; }
 
 (while :; do
 	rm -rf "$dir/m" && mkdir "$dir/m" &&
@@ -33,7 +34,7 @@ for i in $(seq "$kills"); do
 	before=$(pid_of supervisor)
 	echo "line $i" >&5
 	kill -9 "$before"
-	wait_for 20 other "$before" || fail "no supervisor after kill $i"
+	wait_for 60 other "$before" || fail "no supervisor after kill $i"
 	if (flock -n 7) 7<"$dir/lock"; then fail "kill $i: the lock is lost"; fi
 	kill -0 "$load" 2>/dev/null || break
 done
@@ -44,7 +45,7 @@ CHILDREN=()
 exec 5>&- 6>&-
 # Killed while it stops, it stops all the same.
 "$RUMP" umount "$dir" || fail "no umount"
-wait_for 10 eval '[ -z "$(family "$name")" ]' || fail "processes stay"
+wait_for 60 eval '[ -z "$(family "$name")" ]' || fail "processes stay"
 check_image "$img"
 say "$kills supervisors killed"
 
@@ -53,13 +54,8 @@ say "$kills supervisors killed"
 echo kept >"$dir/kept"
 sync "$dir/kept"
 holder=$(pid_of holder)
-for i in $(seq 60); do
-	kill -0 "$holder" 2>/dev/null || break
-	before=$(pid_of supervisor)
-	[ -z "$before" ] || kill -9 "$before" 2>/dev/null || true
-	sleep 0.05
-done
-wait_for 20 eval '! kill -0 "$holder"' || fail "the holder does not give up"
+wait_for 120 eval '! kill -0 "$holder" || { kill -9 $(now); false; }' ||
+	fail "the holder does not give up"
 ! grep -q " $dir " /proc/self/mountinfo || fail "a dead mount stays"
 "$RUMP" recover "$img" >/dev/null || fail "no recovery"
 check_image "$img"

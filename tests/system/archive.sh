@@ -57,7 +57,7 @@ inside bash -c '
 [ "$(sum "$img")" = "$before" ] || fail "the archive was changed"
 
 # A program runs from it; one that is encrypted says so.
-inside /vol/dir/program | grep -q "it runs" || fail "a program does not run"
+inside /vol/dir/program | has "it runs" || fail "a program does not run"
 (cd "$tree" && zip -q -P word "$WORK/secret.zip" hello)
 img=$WORK/secret.zip inside cat /vol/hello >"$WORK/out" 2>"$WORK/err" &&
 	fail "an encrypted file was read"
@@ -82,6 +82,6 @@ for how in "tar gnu" "tar pax z" zip; do
 				cksum >>"$WORK/cksum" || exit 1
 		done' - "$of" "$rounds" 2>"$WORK/log" || {
 		cat "$WORK/log" >&2; fail "$how: differs under kills"; }
-	[ "$(kills_in "$WORK/log")" -gt 5 ] || fail "it was hardly killed"
+	[ "$(kills_in "$WORK/log")" -gt 0 ] || fail "it was never killed"
 	say "$how: the same, $(kills_in "$WORK/log") kills"
 done

@@ -79,10 +79,10 @@ status=0
 
 # In use: by a server that only reads nothing of it yet.
 name=busy-$$
-"$RUMP" run --no-fuse --name "$name" -m "/vol=ext4:$base" -- sleep 30 &
+"$RUMP" run --no-fuse --name "$name" -m "/vol=ext4:$base" -- sleep 3600 &
 run=$!
 background "$run"
-wait_for 10 eval 'family "$name" | grep -q "^server"' || fail "no server"
+wait_for 60 eval 'family "$name" | has "^server"' || fail "no server"
 refuses "an image in use" 125 'in use' \
 	"$RUMP" run --no-fuse -m "/vol=ext4:$base" -- true
 refuses "a name in use" 125 "$name" \

@@ -27,7 +27,7 @@ noise() { dd if=/dev/urandom of="$1" bs=4096 seek="$2" count=1 conv=notrunc 2>/d
 try()
 {
 	local what=$1 img=$2 bad=$3 status=0
-	timeout 40 "$RUMP" run -m "/vol=ext4:$img" -- sh -c '
+	timeout 300 "$RUMP" run -m "/vol=ext4:$img" -- sh -c '
 		[ "$(cat /vol/good/f2)" = "good 2" ] || exit 10
 		echo new >/vol/good/new || exit 11
 		if eval "$1" >/dev/null 2>"$2"; then exit 12; fi
@@ -68,7 +68,7 @@ cp "$base" "$WORK/group.img"
 noise "$WORK/group.img" 1
 before=$(sum "$WORK/group.img")
 status=0
-timeout 40 "$RUMP" run -m "/vol=ext4:$WORK/group.img" -- true \
+timeout 300 "$RUMP" run -m "/vol=ext4:$WORK/group.img" -- true \
 	2>"$WORK/err" || status=$?
 [ "$status" = 125 ] || fail "damaged group descriptors: exit status $status"
 [ "$(grep -c . "$WORK/err")" = 1 ] || fail "not one sentence: $(cat "$WORK/err")"
@@ -87,7 +87,7 @@ for n in $(seq "$rounds"); do
 		noise "$WORK/any.img" $((RANDOM % 600 + 1))
 	done
 	status=0
-	timeout 60 "$RUMP" run --deadline 2s -m "/vol=ext4:$WORK/any.img" -- \
+	timeout 300 "$RUMP" run --deadline 2s -m "/vol=ext4:$WORK/any.img" -- \
 		sh -c 'find /vol -type f -exec cat {} +; echo x >/vol/y
 			rm -rf /vol/dir; mkdir /vol/z; sync /vol/y; exit 0' \
 		>/dev/null 2>&1 || status=$?

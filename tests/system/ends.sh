@@ -8,7 +8,7 @@ ends=$BUILD/tests/system/system-ends
 for what in leak stop kill; do
 	image "$img" 64M
 	"$RUMP" run --no-fuse --name "ends-$$" -m "/vol=ext4:$img" -- \
-		sh -c 'echo "$RUMP_SOCKET" >"$1"; exec sleep 50' sh \
+		sh -c 'echo "$RUMP_SOCKET" >"$1"; exec sleep 3600' sh \
 		"$WORK/socket.$what" &
 	pid=$!
 	background "$pid"

@@ -30,8 +30,8 @@ check_image "$img"
 # "--" is not needed, and options after the program are the program's.
 [ "$("$RUMP" run -m "/vol=ext4:$img" echo -m --name x)" = "-m --name x" ] ||
 	fail "the program's options are taken for rump's"
-"$RUMP" --version | grep -q '[0-9]' || fail "--version says nothing"
+"$RUMP" --version | has '[0-9]' || fail "--version says nothing"
 [ "$("$RUMP" --help | wc -l)" -ge 15 ] || fail "--help says little"
 for c in run mount umount ps recover; do
-	"$RUMP" "$c" --help | grep -q "$c" || fail "$c --help says nothing"
+	"$RUMP" "$c" --help | has "$c" || fail "$c --help says nothing"
 done

@@ -111,7 +111,7 @@ inside bash -c '
 	: >/vol/x; rm /vol/x
 	cat "/proc/$pid/status"; readlink "/proc/$pid/root"' - "$RUMP" >"$WORK/status" ||
 	fail "no status: $(cat "$WORK/status")"
-if ! nm -D "$RUMP" | grep -q __asan_init; then
+if ! nm -D "$RUMP" | has __asan_init; then
 	grep -q "^Seccomp:[[:space:]]*2$" "$WORK/status" || fail "no filter"
 	if [ "$(id -u)" = 0 ]; then
 		caps=$(awk '$1 == "CapEff:" {print $2}' "$WORK/status")

@@ -50,7 +50,7 @@ jo -c
 jw -b $blk $WORK/new
 jc
 END
-dumpe2fs -h "$img" 2>/dev/null | grep -q needs_recovery ||
+dumpe2fs -h "$img" 2>/dev/null | has needs_recovery ||
 	skip "debugfs made no journal to replay: $(tail -n 1 "$WORK/log")"
 got=$("$RUMP" run -m "/vol=ext4:$img" -- head -c 19 /vol/file) ||
 	fail "an image with a journal to replay is refused"

@@ -104,16 +104,16 @@ mkdir "$WORK/dir"
 "$RUMP" mount --name "mem-$$" mem:scratch "$WORK/dir" || fail "no mount"
 echo kept >"$WORK/dir/file"
 kill -9 "$(family "mem-$$" | awk '$1 == "supervisor" {print $2}')"
-wait_for 10 grep -q kept "$WORK/dir/file" || fail "lost with the supervisor"
+wait_for 60 grep -q kept "$WORK/dir/file" || fail "lost with the supervisor"
 grep -q "^mem:scratch $WORK/dir " /proc/mounts || fail "its name in the list"
 "$RUMP" umount "$WORK/dir" || fail "no umount"
 
 # What rump says of its drivers.
-"$RUMP" drivers | grep -Eq '^mem +nothing +files in memory' || fail "drivers"
-"$RUMP" drivers | grep -Eq '^fault +driver ' || fail "drivers"
+"$RUMP" drivers | has -E '^mem +nothing +files in memory' || fail "drivers"
+"$RUMP" drivers | has -E '^fault +driver ' || fail "drivers"
 "$RUMP" drivers | awk 'NF < 3 {exit 1}' || fail "a driver that says nothing"
-"$RUMP" drivers mem | grep -q '^size=' || fail "drivers mem"
-"$RUMP" mount --help | grep -Eq '^ +ext4 +image ' || fail "mount --help"
+"$RUMP" drivers mem | has '^size=' || fail "drivers mem"
+"$RUMP" mount --help | has -E '^ +ext4 +image ' || fail "mount --help"
 refuses "no such driver" 125 'unknown driver .none.*mem' "$RUMP" drivers none
 refuses "an option of tmpfs that is not ours" 125 "unknown option 'huge=" \
 	"$RUMP" run -m /vol=mem:,huge=always -- true

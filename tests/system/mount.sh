@@ -11,26 +11,21 @@ mkdir "$WORK/mnt"
 
 "$RUMP" mount "ext4:$img" "$WORK/mnt" || fail "no mount"
 grep -q " $WORK/mnt " /proc/self/mountinfo || fail "nothing is mounted"
-"$RUMP" ps | grep -q "$WORK/mnt" || fail "ps does not show it"
+"$RUMP" ps | has "$WORK/mnt" || fail "ps does not show it"
 # Other servers of this machine are none of ours.
 name=$("$RUMP" ps | awk -v m="$WORK/mnt=" 'index($NF, m) == 1 { print $1 }')
-server()
-{
-	"$RUMP" ps --pids |
-		awk -v n="$name" '$1 == n && $2 == "server" {print $3}'
-}
 for i in $(seq 20); do
 	echo "line $i" >>"$WORK/mnt/file"
-	kill -9 "$(server)"
+	kill -9 "$(member "$name" server)"
 done
 [ "$(wc -l <"$WORK/mnt/file")" = 20 ] || fail "lines are lost"
 refuses "a mount point of ours" 125 "already" "$RUMP" mount "ext4:$img" "$WORK/mnt"
 refuses "an image in use" 125 "in use" "$RUMP" mount "ext4:$img" "$WORK"
 # Busy is refused, and stays.
-(cd "$WORK/mnt" && exec sleep 100) &
+(cd "$WORK/mnt" && exec sleep 3600) &
 busy=$!
 background "$busy"
-sleep 0.3
+wait_for 60 eval '[ "$(readlink /proc/$busy/cwd)" = "$WORK/mnt" ]' || fail "it does not start"
 status=0
 "$RUMP" umount "$WORK/mnt" 2>"$WORK/err" || status=$?
 [ "$status" != 0 ] || fail "a busy mount was taken away"
@@ -46,37 +41,31 @@ check_image "$img"
 "$RUMP" mount "ext4:$img" "$WORK/mnt" --foreground &
 run=$!
 background "$run"
-wait_for 10 grep -q " $WORK/mnt " /proc/self/mountinfo || fail "no mount in front"
+wait_for 60 grep -q " $WORK/mnt " /proc/self/mountinfo || fail "no mount in front"
 [ "$(wc -l <"$WORK/mnt/file")" = 20 ] || fail "the file is gone"
 kill -TERM "$run"
 wait "$run" || true
 CHILDREN=()
-wait_for 5 eval '! grep -q " $WORK/mnt " /proc/self/mountinfo' || fail "left mounted"
+wait_for 60 eval '! grep -q " $WORK/mnt " /proc/self/mountinfo' || fail "left mounted"
 
 # The umount command of the system ends it too.
 "$RUMP" mount "ext4:$img" "$WORK/mnt"
 echo last >"$WORK/mnt/last"
 umount "$WORK/mnt"
-wait_for 10 eval '! "$RUMP" ps | grep -q "$WORK/mnt"' || fail "the server stays"
+wait_for 60 eval '! "$RUMP" ps | has "$WORK/mnt"' || fail "the server stays"
 check_image "$img"
 dump "$img" last "$WORK/last" && [ "$(cat "$WORK/last")" = last ] ||
 	fail "the last file is not in the image"
 
 # With its holder a killed supervisor leaves a dead mount behind: umount takes
 # it away, and the image is there for the next.
-pids()
-{
-	local name
-	name=$("$RUMP" ps | awk -v m="$WORK/mnt=" 'index($NF, m) == 1 { print $1 }')
-	"$RUMP" ps --pids | awk -v n="$name" '$1 == n && $2 ~ /holder|supervisor/ {print $3}'
-}
 kill_all()
 {
-	local pids
-	pids=$(pids)
-	[ "$(wc -w <<<"$pids")" = 2 ] || fail "no holder and supervisor: $pids"
+	local pids name
+	name=$("$RUMP" ps | awk -v m="$WORK/mnt=" 'index($NF, m) == 1 { print $1 }')
+	pids="$(member "$name" holder) $(member "$name" supervisor)"
 	kill -9 $pids
-	wait_for 10 eval '! kill -0 $pids' || fail "they do not die"
+	wait_for 60 eval '! kill -0 $pids' || fail "they do not die"
 }
 "$RUMP" mount "ext4:$img" "$WORK/mnt"
 kill_all

@@ -28,7 +28,7 @@ RUMP=$WORK/dest/usr/bin/rump
 dir=$WORK/mnt img=$WORK/disk.img
 mkdir "$dir"
 image "$img" 32M
-gone() { ! findmnt "$dir" >/dev/null && ! "$RUMP" ps | grep -q " $dir="; }
+gone() { ! findmnt "$dir" >/dev/null && ! "$RUMP" ps | has " $dir="; }
 
 mount -t fuse.rump "ext4:$img" "$dir" || fail "mount(8) does not mount it"
 [ "$(findmnt -no SOURCE,FSTYPE "$dir" | tr -s ' ')" = "ext4:$img fuse.rump" ] ||
@@ -36,30 +36,30 @@ mount -t fuse.rump "ext4:$img" "$dir" || fail "mount(8) does not mount it"
 echo one >"$dir/one"
 umount "$dir" || fail "umount(8) fails"
 # It need not wait for the image, but the server ends at once.
-wait_for 10 gone || fail "the server stays"
+wait_for 60 gone || fail "the server stays"
 [ ! -e "$img.rump-journal" ] || fail "the journal stays"
 check_image "$img"
 dump "$img" one "$WORK/one" && grep -qx one "$WORK/one" || fail "one is lost"
 
 mount -t fuse.rump -o driver=ext4,ro,noexec,noatime,nofail,x-systemd.automount \
 	"$img" "$dir" || fail "the driver as an option"
-findmnt -no OPTIONS "$dir" | grep -q '^ro,.*noexec.*noatime' ||
+findmnt -no OPTIONS "$dir" | has '^ro,.*noexec.*noatime' ||
 	fail "options: $(findmnt -no OPTIONS "$dir")"
 [ "$(findmnt -no SOURCE "$dir")" = "$img" ] || fail "the source is not as given"
 ! touch "$dir/two" 2>/dev/null || fail "ro does not hold"
 umount "$dir" || fail "umount of a read-only mount"
-wait_for 10 gone
+wait_for 60 gone
 mount -t fuse.rump -o nosuid,nodev "ext4:$img" "$dir"
-findmnt -no OPTIONS "$dir" | grep -q nosuid,nodev || fail "suid is allowed"
+findmnt -no OPTIONS "$dir" | has nosuid,nodev || fail "suid is allowed"
 umount "$dir"
-wait_for 10 gone
+wait_for 60 gone
 
 cat >"$WORK/fstab" <<END
 ext4:$img $dir fuse.rump defaults,noauto,user,_netdev,nofail,x-a=b,comment=c,uhelper=fuse.rump,name=fstab-$$ 0 0
 END
 mount -T "$WORK/fstab" "$dir" || fail "no mount from fstab"
-"$RUMP" ps | grep -q "^fstab-$$ " || fail "the option name has no effect"
-findmnt -no OPTIONS "$dir" | grep -q noexec || fail "user without noexec"
+"$RUMP" ps | has "^fstab-$$ " || fail "the option name has no effect"
+findmnt -no OPTIONS "$dir" | has noexec || fail "user without noexec"
 echo two >"$dir/two"
 mount -a -T "$WORK/fstab" || fail "mount -a mounts it again"
 # With this option umount(8) asks the helper, and returns when all of it is in
@@ -74,16 +74,16 @@ grep -qx two "$dir/two" || fail "two is lost"
 mount -a -T "$WORK/fstab" || fail "mount -a does not see that it is mounted"
 
 # Busy is refused and stays; lazily it goes.
-(cd "$dir" && exec sleep 60) &
+(cd "$dir" && exec sleep 3600) &
 busy=$!
 background "$busy"
-wait_for 5 eval '[ "$(readlink /proc/$busy/cwd)" = "$dir" ]'
+wait_for 60 eval '[ "$(readlink /proc/$busy/cwd)" = "$dir" ]'
 ! umount "$dir" 2>"$WORK/err" || fail "a busy mount went"
 grep -q two "$dir/two" || fail "a refused umount broke it"
 umount -l "$dir" || fail "umount -l"
 kill "$busy"; wait "$busy" 2>/dev/null || true
 CHILDREN=()
-wait_for 10 gone || fail "its server stays"
+wait_for 60 gone || fail "its server stays"
 check_image "$img"
 
 refuses "a fake mount" 0 '' sh -c "mount -f -t fuse.rump ext4:$img $dir; echo >&2 ."

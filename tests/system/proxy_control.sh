@@ -18,7 +18,7 @@ for door in ${PROXY:-preload notify}; do
 		cat /vol/count' - "$WORK/pid" >"$WORK/count" &
 	job=$!
 	background "$job"
-	wait_for 10 test -s "$WORK/pid" || fail "$door: the program does not start"
+	wait_for 60 test -s "$WORK/pid" || fail "$door: the program does not start"
 	for _ in $(seq 20); do
 		kill -STOP "$(cat "$WORK/pid")" 2>/dev/null || break
 		sleep 0.01
@@ -33,7 +33,7 @@ for door in ${PROXY:-preload notify}; do
 
 	# A program that is interrupted in a read of a pipe while it holds files.
 	"${run[@]}" bash -c 'trap "echo trapped >/vol/trap" ALRM
-		(sleep 0.2; kill -ALRM $$) & read -r -t 5 x < <(sleep 1); cat /vol/trap' \
+		(sleep 0.2; kill -ALRM $$) & read -r x < <(sleep 1); wait; cat /vol/trap' \
 		>"$WORK/out" 2>&1 </dev/null || true
 	grep -qx trapped "$WORK/out" || { cat "$WORK/out" >&2; fail "$door: a trap"; }
 
@@ -50,9 +50,13 @@ for door in ${PROXY:-preload notify}; do
 			- "$WORK/pid" >"$WORK/out" 2>&1 &
 		job=$!
 		background "$job"
-		wait_for 10 test -s "$WORK/pid" || fail "$door: the program does not start"
-		timeout -s INT 1 strace -f -p "$(cat "$WORK/pid")" -o "$WORK/strace" 2>/dev/null </dev/null || true
-		[ -s "$WORK/strace" ] || fail "$door: strace attaches to nothing"
+		wait_for 60 test -s "$WORK/pid" || fail "$door: the program does not start"
+		rm -f "$WORK/strace"
+		strace -f -p "$(cat "$WORK/pid")" -o "$WORK/strace" 2>/dev/null </dev/null &
+		strace=$!
+		wait_for 60 test -s "$WORK/strace" || fail "$door: strace attaches to nothing"
+		kill "$strace"
+		wait "$strace" || true
 		kill -0 "$(cat "$WORK/pid")" || fail "$door: strace ended the program"
 		kill -TERM "$(cat "$WORK/pid")"
 		wait "$job" || true
@@ -62,7 +66,7 @@ for door in ${PROXY:-preload notify}; do
 	if command -v gdb >/dev/null; then
 		echo 'seen by gdb' >"$WORK/text"
 		"${run[@]}" cp "$WORK/text" /vol/text
-		timeout -k 5 60 "${run[@]}" gdb -nx -batch -iex 'set auto-load no' \
+		timeout -k 5 300 "${run[@]}" gdb -nx -batch -iex 'set auto-load no' \
 			-ex 'set breakpoint pending on' -ex 'set startup-with-shell off' \
 			-ex 'break posix_fadvise' -ex run -ex bt -ex continue \
 			--args /bin/cat /vol/text >"$WORK/out" 2>&1 </dev/null ||

@@ -7,7 +7,7 @@
 img=$WORK/disk.img
 
 cat >"$WORK/inside" <<'END'
-dir=$1 busybox=$2 python=$3 omit=$4
+dir=$1 busybox=$2 python=$3 host=$4
 cd "$dir"
 seq 5 >f; cat f
 echo "- an emptied environment"
@@ -16,7 +16,10 @@ exec 7<f; env -i /bin/sh -c 'read -r a <&7; echo "$a"'; read -r a <&7; echo "$a"
 echo "- in the mount"
 cp /bin/cat mycat; ./mycat f; "$dir/mycat" <f; PATH=$dir mycat f; env -i ./mycat f
 printf '#!/bin/sh\necho "script: $1"; cat f\n' >script; chmod 755 script; ./script a; "$dir/script" b; env -i ./script c
-printf '#!%s/mycat\nthe text of it\n' "$dir" >own; chmod 755 own; [ "$omit" = own ] || ./own
+printf '#!%s/mycat\nthe text of it\n' "$dir" >own; chmod 755 own; ./own | tail -n 1
+printf '#!%s/own\nof a script\n' "$dir" >again; chmod 755 again; ./again | tail -n 1
+printf '#!%s/mycat -n\non the host\n' "$dir" >"$host"; chmod 755 "$host"; "$host" | tail -n 1; (cd /; env -i "$host") | tail -n 1
+chmod 644 "$host"; "$host"; echo $?
 printf 'echo no shebang; cat f\n' >plain; chmod 755 plain; ./plain
 ./nothing; echo $?; ./f; echo $?; "$dir"; echo $?
 (exec 8>over; exec ./mycat f >&8); cat over
@@ -52,23 +55,22 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), open("f2").read())
 X
 	"$python" spawn.py
 fi
+echo "- out of the mount by a link"
+mkdir "$host.d"; ln -s "$host.d" away; env -C away /bin/pwd -P; env -C away sh -c 'echo there >new; cat new; cd ..; ls -d on-host.d'; cat away/new; rm -r "$host.d" away
 echo "- a pipeline of both kinds"
 cat f | ./mycat | { [ -z "$busybox" ] && cat || bb/busybox cat; } | sort -r | tee end | head -n 1; cat end; ls | wc -l
 END
 busybox=$(command -v busybox || true)
 python=$(command -v /usr/bin/python3 || true)
 for door in ${PROXY:-preload notify}; do
-	# Where the kernel finds the interpreter of a script, it must be the host's.
-	omit=
-	[ "$door" = preload ] || omit=own
 	rm -rf "$WORK/host"
 	mkdir "$WORK/host"
-	bash "$WORK/inside" "$WORK/host" "$busybox" "$python" "$omit" >"$WORK/want" 2>&1 </dev/null
+	bash "$WORK/inside" "$WORK/host" "$busybox" "$python" "$WORK/on-host" >"$WORK/want" 2>&1 </dev/null
 	sed -i "s,$WORK/host,/vol/w,g; s,$WORK/inside: line [0-9]*: ,," "$WORK/want"
 	image "$img" 64M -t ext4 -E "root_owner=$(id -u):$(id -g)"
-	timeout -k 5 50 "$RUMP" run --proxy="$door" -m "/vol=ext4:$img" -- \
+	timeout -k 5 300 "$RUMP" run --proxy="$door" -m "/vol=ext4:$img" -- \
 		bash -c 'mkdir /vol/w; exec bash "$@"' - \
-		"$WORK/inside" /vol/w "$busybox" "$python" "$omit" >"$WORK/out" 2>&1 </dev/null ||
+		"$WORK/inside" /vol/w "$busybox" "$python" "$WORK/on-host" >"$WORK/out" 2>&1 </dev/null ||
 		{ diff -a "$WORK/want" "$WORK/out" >&2; fail "$door"; }
 	sed -i "s,$WORK/inside: line [0-9]*: ,," "$WORK/out"
 	diff -a "$WORK/want" "$WORK/out" >"$WORK/diff" ||

@@ -37,7 +37,7 @@ END
 for door in ${PROXY:-preload notify}; do
 	image "$img" 32M -t ext4 -E "root_owner=$(id -u):$(id -g)"
 	name=leak-$$
-	timeout -k 5 280 "$RUMP" run --proxy="$door" --name "$name" -m "/vol=ext4:$img" -- \
+	timeout -k 5 900 "$RUMP" run --proxy="$door" --name "$name" -m "/vol=ext4:$img" -- \
 		bash "$WORK/inside" "$times" "$(command -v busybox || true)" \
 		>"$WORK/log" 2>&1 </dev/null ||
 		{ tail -n 20 "$WORK/log" >&2; fail "$door: files stay open"; }

@@ -96,11 +96,11 @@ run()	# OUT OPTIONS...
 	rm -rf "$WORK/host"
 	mkdir "$WORK/host"
 	servers
-	(cd / && timeout -k 5 50 "$RUMP" run "$@" -s $name-a -- \
+	(cd / && timeout -k 5 300 "$RUMP" run "$@" -s $name-a -- \
 		bash "$WORK/inside" "$WORK/host" "$stays" >"$out" 2>&1 </dev/null) || status=1
 	if [ "$1" != --proxy=none ] && [ $status = 0 ]; then
 		"$RUMP" run "$@" -s $name-a -- sh -c 'rm -rf /b/* && mkdir /b/in'
-		(cd / && timeout -k 5 50 "$RUMP" run "$@" -s $name-a,$name-c -- \
+		(cd / && timeout -k 5 300 "$RUMP" run "$@" -s $name-a,$name-c -- \
 			bash "$WORK/nested" >"$WORK/nested-out" 2>&1 </dev/null) || status=1
 	fi
 	stop

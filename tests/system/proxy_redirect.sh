@@ -65,7 +65,7 @@ try()	# DOOR NAME SCRIPT SHELL...
 	rm -rf "$WORK/other"
 	mkdir "$WORK/other"
 	image "$WORK/disk.img" 16M -t ext4 -E "root_owner=$(id -u):$(id -g)"
-	timeout -k 5 60 "$RUMP" run --proxy="$door" -m "/vol=ext4:$WORK/disk.img" -- \
+	timeout -k 5 300 "$RUMP" run --proxy="$door" -m "/vol=ext4:$WORK/disk.img" -- \
 		bash -c 'rmdir /vol/lost+found; mkdir /vol/w
 			"$@"; s=$?; left /vol/w; exit $s' - \
 		"$@" "$script" /vol/w "$WORK/other" >"$out" 2>&1 </dev/null ||

@@ -16,7 +16,7 @@ END
 python3 "$WORK/refused.py" || { say "this kernel cannot refuse it"; exit 0; }
 img=$WORK/disk.img
 image "$img" 16M -t ext4 -E "root_owner=$(id -u):$(id -g)"
-run=(timeout -k 5 40 python3 "$WORK/refused.py" "$RUMP" run --proxy-report -m "/vol=ext4:$img")
+run=(timeout -k 5 300 python3 "$WORK/refused.py" "$RUMP" run --proxy-report -m "/vol=ext4:$img")
 
 mkdir "$WORK/empty"
 cd "$WORK/empty" || exit

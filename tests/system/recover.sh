@@ -9,6 +9,7 @@ name=cut-$$
 
 for how in recover start; do
 	image "$img" 64M
+	rm -f "$WORK/synced"
 	"$RUMP" run --name "$name" -m "/vol=ext4:$img" -- bash -c '
 		i=0
 		while :; do
@@ -19,13 +20,13 @@ for how in recover start; do
 		done' - "$WORK" 2>/dev/null &
 	run=$!
 	background "$run"
-	wait_for 10 eval 'family "$name" | grep -q "^server"' || fail "no server"
-	sleep 1
+	wait_for 60 test -e "$WORK/synced" || fail "nothing is synced"
+	sleep 0.$RANDOM
 	# shellcheck disable=SC2046
 	kill -9 $(family "$name" | awk '{print $2}') "$run" 2>/dev/null || true
 	wait "$run" || true
 	CHILDREN=()
-	sleep 0.5
+	wait_for 60 flock -n "$img" true || fail "the servers do not die"
 	if [ "$how" = recover ]; then
 		"$RUMP" recover "$img" || fail "recover"
 		check_image "$img"

@@ -22,7 +22,7 @@ echo of-the-image >"$WORK/root/etc/hostname"
 truncate -s 64M "$img"
 mke2fs -q -F -t ext4 -E "root_owner=$me" -d "$WORK/root" "$img"
 image "$other" 32M -t ext4 -E "root_owner=$me"
-in_root() { timeout -k 5 60 "$RUMP" run --root "ext4:$img" "$@" </dev/null; }
+in_root() { timeout -k 5 300 "$RUMP" run --root "ext4:$img" "$@" </dev/null; }
 
 [ "$(in_root -- sh -c 'cat /etc/hostname; pwd; id -u; readlink /proc/self/exe
 	[ -c /dev/null ] && [ -d /sys/class ] && echo host; script')" = \

@@ -21,8 +21,8 @@ shared -s "$A" -- sh -c "echo one >/$A/file"
 [ "$(shared -s "$A" -- cat "/$A/file")" = one ] || fail "another program misses it"
 [ ! -e "/$A" ] || fail "the host got a directory"
 "$RUMP" start --kill-every 10ms "$B" "/deep/b=ext4:$b" || fail "no second start"
-"$RUMP" ls | grep -q "^$A  *shared .* /$A  *ext4  *$a" || fail "ls: $("$RUMP" ls)"
-"$RUMP" ls | grep -q "^$B  *shared .* /deep/b  *ext4  *$b" || fail "ls misses one"
+"$RUMP" ls | has "^$A  *shared .* /$A  *ext4  *$a" || fail "ls: $("$RUMP" ls)"
+"$RUMP" ls | has "^$B  *shared .* /deep/b  *ext4  *$b" || fail "ls misses one"
 
 # Both in one program, under kills; elsewhere; two programs at the same time.
 shared -s "$A,$B" -- bash -c "for i in \$(seq 100); do
@@ -62,22 +62,22 @@ refuses "one inside the other" 125 'inside' "$RUMP" run -s "$A" -s "$B=/$A/b" --
 "$RUMP" run -m "/vol=ext4:$WORK/none.img" -- true 2>/dev/null && fail "no image"
 
 # In use it stays; the next supervisor knows that too.
-"$RUMP" run -s "$A" -- sleep 60 &
+"$RUMP" run -s "$A" -- sleep 3600 &
 user=$!
 background "$user"
-wait_for 5 eval '[ "$("$RUMP" ls | awk -v n="$A" "\$1 == n {print \$3}")" = 1 ]' ||
+wait_for 60 eval '[ "$("$RUMP" ls | awk -v n="$A" "\$1 == n {print \$3}")" = 1 ]' ||
 	fail "ls does not count the program"
 refuses "a server in use" 125 'program still uses' "$RUMP" stop "$A"
 old=$(pid_of "$A" supervisor)
 kill -9 "$old"
 next() { [ -n "$(pid_of "$A" supervisor)" ] && [ "$(pid_of "$A" supervisor)" != "$old" ]; }
-wait_for 10 next || fail "no supervisor follows"
-wait_for 10 eval '[ "$("$RUMP" ls | awk -v n="$A" "\$1 == n {print \$3}")" = 1 ]' ||
+wait_for 60 next || fail "no supervisor follows"
+wait_for 60 eval '[ "$("$RUMP" ls | awk -v n="$A" "\$1 == n {print \$3}")" = 1 ]' ||
 	fail "the program is forgotten"
 [ "$(shared -s "$A" -- cat "/$A/file")" = one ] || fail "after a supervisor's death"
 kill "$user"
 wait "$user" 2>/dev/null || true
-wait_for 5 "$RUMP" stop "$A" || fail "no stop"
+wait_for 60 "$RUMP" stop "$A" || fail "no stop"
 check_image "$a"
 
 # By force: whoever uses it gets errors, the image is whole.
@@ -86,13 +86,13 @@ shared -s "$B" -- bash -c "echo started >$WORK/flag
 	while echo x >>/deep/b/forced; do :; done; exit 3" 2>/dev/null &
 user=$!
 background "$user"
-wait_for 5 test -s "$WORK/flag" || fail "the program does not start"
+wait_for 60 test -s "$WORK/flag" || fail "the program does not start"
 "$RUMP" stop --force "$B" || fail "no stop by force"
 status=0
 wait "$user" || status=$?
 [ "$status" = 3 ] || fail "the program saw no error but $status"
 for p in $family; do
-	wait_for 5 eval '! kill -0 $p' || fail "process $p is left"
+	wait_for 60 eval '! kill -0 $p' || fail "process $p is left"
 done
 [ ! -e "$sock/$B.sock" ] && [ ! -e "$b.rump-journal" ] || fail "something is left"
 check_image "$b"
@@ -101,17 +101,34 @@ check_image "$b"
 "$RUMP" start --foreground "$A" "ext4:$a" &
 front=$!
 background "$front"
-wait_for 10 shared -s "$A" -- true || fail "no server in front"
+wait_for 60 shared -s "$A" -- true || fail "no server in front"
 kill -INT "$front"
 wait "$front" || fail "Ctrl-C: status $?"
 check_image "$a"
 
-# Who is interrupted before it is there leaves nothing behind.
-for i in 1 2 3 4 5; do
-	timeout -s INT 0.0$i "$RUMP" start "$A" "ext4:$a" 2>/dev/null ||
-		wait_for 10 eval '! "$RUMP" ls | grep -q "^$A "' ||
-		fail "an interrupted start goes on"
-	"$RUMP" stop "$A" 2>/dev/null || true
+# A start that is interrupted has started it and says so, or leaves nothing.
+is_free() { flock -n "$a" true && [ ! -e "$a.rump-journal" ] &&
+	! "$RUMP" ls | grep "^$A "; }
+for i in $(seq 24); do
+	signals=(INT TERM HUP)
+	if timeout --preserve-status -s ${signals[i % 3]} 0.0$((RANDOM % 80 + 10)) \
+		"$RUMP" start "$A" "ext4:$a" 2>/dev/null; then
+		"$RUMP" stop "$A" || fail "a start that says 0 has started nothing"
+	else
+		is_free >/dev/null || fail "an interrupted start leaves something"
+	fi
+	check_image "$a"
+done
+
+# Nobody can say what one that is killed had said: it is there, or goes.
+for i in $(seq 8); do
+	"$RUMP" start "$A" "ext4:$a" 2>/dev/null &
+	start=$!
+	sleep 0.0$((RANDOM % 50 + 10))
+	kill -9 "$start" 2>/dev/null || true
+	wait "$start" 2>/dev/null || true
+	wait_for 60 eval 'is_free || "$RUMP" stop "$A"' ||
+		fail "a killed start leaves something"
 	check_image "$a"
 done
 
@@ -141,14 +158,14 @@ check_image "$b"
 	{ cat "$WORK/err" >&2; fail "no word of both servers"; }
 
 # They end with it, also when it is killed.
-"$RUMP" run --separate -m "/p=ext4:$a" -m "/q=ext4:$b" -- sleep 60 &
+"$RUMP" run --separate -m "/p=ext4:$a" -m "/q=ext4:$b" -- sleep 3600 &
 run=$!
 background "$run"
-listed() { "$RUMP" ls | grep -q "$a" && "$RUMP" ls | grep -q "$b"; }
-wait_for 10 listed || fail "they are not listed"
+listed() { "$RUMP" ls | has "$a" && "$RUMP" ls | has "$b"; }
+wait_for 60 listed || fail "they are not listed"
 kill -9 "$run"
-wait_for 10 eval '! "$RUMP" ls | grep -Eq "$a|$b"' || fail "they outlive rump run"
-wait_for 5 eval '[ ! -e "$a.rump-journal" ] && [ ! -e "$b.rump-journal" ]' ||
+wait_for 60 eval '! "$RUMP" ls | has -E "$a|$b"' || fail "they outlive rump run"
+wait_for 60 eval '[ ! -e "$a.rump-journal" ] && [ ! -e "$b.rump-journal" ]' ||
 	fail "they did not stop cleanly"
 check_image "$a"
 check_image "$b"

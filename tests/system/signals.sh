@@ -17,7 +17,7 @@ for sig in TERM INT HUP USR1; do
 		while :; do sleep 0.1; done' - "$WORK" &
 	run=$!
 	background "$run"
-	wait_for 10 test -e "$WORK/ready" || fail "the program does not start"
+	wait_for 60 test -e "$WORK/ready" || fail "the program does not start"
 	kill -s "$sig" "$run"
 	status=0
 	wait "$run" || status=$?
@@ -40,9 +40,9 @@ trap : INT
 echo \$? >$WORK/status
 END
 	{
-		wait_for 30 test -e "$WORK/ready" || echo "never ready" >&2
+		wait_for 60 test -e "$WORK/ready" || echo "never ready" >&2
 		printf '\003'
-		wait_for 30 test -s "$WORK/status" || echo "no end" >&2
+		wait_for 60 test -s "$WORK/status" || echo "no end" >&2
 	} | script -qec "bash $WORK/tty" /dev/null >"$WORK/tty.out" 2>&1 || true
 	status=$(cat "$WORK/status")
 	[ "$status" = 9 ] || { cat "$WORK/tty.out" "$WORK/caught" >&2
@@ -51,13 +51,12 @@ END
 fi
 
 # A SIGKILL of the run itself takes everything along: the runner looks.
-"$RUMP" run "${DOOR[@]}" -m "/vol=ext4:$img" -- sleep 60 &
+"$RUMP" run "${DOOR[@]}" -m "/vol=ext4:$img" -- sh -c 'echo >"$1/sleeps"; exec sleep 3600' - "$WORK" &
 run=$!
 background "$run"
-sleep 1
+wait_for 60 test -e "$WORK/sleeps" || fail "the program does not start"
 kill -9 "$run"
 wait "$run" || true
 CHILDREN=()
-sleep 1
 "$RUMP" recover "$img" >/dev/null || fail "no recovery after SIGKILL"
 check_image "$img"

@@ -62,7 +62,7 @@ EVERY=20ms inside bash -c 'for i in $(seq "$2"); do
 		same_tree "$1" /vol || exit 1
 	done' - "$tree" "$rounds" 2>"$WORK/log" || {
 	cat "$WORK/log" >&2; fail "differs under kills"; }
-[ "$(kills_in "$WORK/log")" -gt 5 ] || fail "it was hardly killed"
+[ "$(kills_in "$WORK/log")" -gt 0 ] || fail "it was never killed"
 say "$(grep -c . "$WORK/tree.a") objects the same, $(kills_in "$WORK/log") kills"
 
 # An open directory, and an open file, outlive servers.
@@ -85,7 +85,7 @@ for n in $(seq "$rounds"); do
 			seek=$(((RANDOM * 32768 + RANDOM) % size)) conv=notrunc 2>/dev/null
 	done
 	status=0
-	timeout 60 "$RUMP" run -m "/vol=squashfs:$WORK/bad.sq" -- sh -c \
+	timeout 300 "$RUMP" run -m "/vol=squashfs:$WORK/bad.sq" -- sh -c \
 		'find /vol -type f -exec cat {} +; exit 0' >/dev/null 2>&1 || status=$?
 	case $status in
 	0 | 125) ;;

@@ -12,12 +12,12 @@ ipc=$BUILD/tests/system/system-unix_ipc
 
 for program in "$files" "$ipc"; do
 	mkdir "$WORK/host"
-	timeout -k 5 60 "$program" "$WORK/host" host ||
+	timeout -k 5 300 "$program" "$WORK/host" host ||
 		fail "$(basename "$program") expects what the host does not do"
 	rm -rf "$WORK/host"
 	for options in "" ,writeback; do
 		image "$img" 64M -t ext4 -E "$owner"
-		timeout -k 5 60 "$RUMP" run -m "/vol=ext4:$img$options" -- \
+		timeout -k 5 300 "$RUMP" run -m "/vol=ext4:$img$options" -- \
 			sh -c 'mkdir /vol/test && exec "$1" /vol/test' sh "$program" ||
 			fail "$(basename "$program") on the mount ($options)"
 		check_image "$img"

@@ -31,7 +31,7 @@ img=$WORK/home/disk.img dir=$WORK/home/mnt
 image "$img" 32M -t ext4 -E "root_owner=$uid:$uid"
 chown -R "$uid:$uid" "$WORK/run" "$WORK/home"
 as_user test -x "$RUMP" || skip "the build directory is not readable by others"
-gone() { ! findmnt "$dir" >/dev/null && ! as_user "$RUMP" ps | grep -q " $dir="; }
+gone() { ! findmnt "$dir" >/dev/null && ! as_user "$RUMP" ps | has " $dir="; }
 ran=
 
 # what FILE: makes it on the mount, with the server killed in between.
@@ -60,7 +60,7 @@ else
 	as_user "$RUMP" mount "ext4:$img" "$dir" || fail "no mount by fusermount3"
 	[ "$(findmnt -no FSTYPE "$dir")" = fuse.rump ] || fail "type: $(findmnt "$dir")"
 	[ "$(findmnt -no SOURCE "$dir")" = "ext4:$img" ] || fail "source: $(findmnt "$dir")"
-	findmnt -no OPTIONS "$dir" | grep -q "nosuid,nodev.*user_id=$uid" ||
+	findmnt -no OPTIONS "$dir" | has "nosuid,nodev.*user_id=$uid" ||
 		fail "options: $(findmnt -no OPTIONS "$dir")"
 	as_user bash -c "as_user() { \"\$@\"; }; use by-helper" || fail "its use"
 	[ "$(id -u)" != 0 ] || ! cat "$dir/by-helper" 2>/dev/null ||
@@ -71,7 +71,7 @@ else
 	as_user "$RUMP" mount "ext4:$img,ro" "$dir" || fail "no read-only mount"
 	! as_user touch "$dir/x" 2>/dev/null || fail "ro does not hold"
 	as_user fusermount3 -u "$dir" || fail "fusermount3 -u"
-	wait_for 10 gone || fail "the server stays"
+	wait_for 60 gone || fail "the server stays"
 	mkdir "$WORK/foreign"
 	refuses "a directory of somebody else" 125 'permission|access|owner' \
 		"${user[@]}" "$RUMP" mount "ext4:$img" "$WORK/foreign"

@@ -66,7 +66,7 @@ static void compare(struct medium *m, const char *name, uint64_t seed)
 	}
 }
 
-Test(archive, every_format_reads_the_same, .timeout = 60)
+Test(archive, every_format_reads_the_same, .timeout = 600)
 {
 	for (unsigned i = 0; i < sizeof format / sizeof *format; i++) {
 		struct tally a = { 0 }, b = { 0 };
@@ -101,7 +101,7 @@ Test(archive, every_format_reads_the_same, .timeout = 60)
 
 /* In whatever order: of the file not much more is read than once, and of what
  * stands there as it is no more than was asked for. */
-Test(archive, reading_is_not_quadratic, .timeout = 60)
+Test(archive, reading_is_not_quadratic, .timeout = 600)
 {
 	for (unsigned i = 0; i < sizeof format / sizeof *format; i++) {
 		struct medium m;
@@ -137,7 +137,7 @@ Test(archive, reading_is_not_quadratic, .timeout = 60)
 }
 
 /* With a cache that is smaller than one file. */
-Test(archive, more_than_the_cache_holds, .timeout = 60)
+Test(archive, more_than_the_cache_holds, .timeout = 600)
 {
 	const char *option[] = { "cache=1" };
 	struct rk_mount_options opt = { .option = option, .n_options = 1 };
@@ -281,7 +281,7 @@ Test(archive, what_is_none_is_refused)
 	medium_destroy(&m);
 }
 
-Test(archive, damage_gives_errors_and_nothing_worse, .timeout = 120)
+Test(archive, damage_gives_errors_and_nothing_worse, .timeout = 600)
 {
 	uint64_t seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 0) :
 					 30;

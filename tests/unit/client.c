@@ -10,7 +10,7 @@
 #include "fake_server.h"
 #include "rump/client.h"
 
-TestSuite(client, .init = fake_start, .fini = fake_stop, .timeout = 30);
+TestSuite(client, .init = fake_start, .fini = fake_stop, .timeout = 600);
 
 static struct rk_client *attach(unsigned flags)
 {

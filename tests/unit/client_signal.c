@@ -15,7 +15,7 @@
 #include "links.h"
 #include "rump/client.h"
 
-TestSuite(client_signal, .init = fake_start, .fini = fake_stop, .timeout = 60);
+TestSuite(client_signal, .init = fake_start, .fini = fake_stop, .timeout = 600);
 
 enum { SIGNALS = 1500 };
 

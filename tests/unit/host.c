@@ -366,7 +366,7 @@ static int try(unsigned i, int first, int second, const char *want)
 	return died;
 }
 
-Test(host, a_request_that_runs_again_happens_once, .timeout = 200)
+Test(host, a_request_that_runs_again_happens_once, .timeout = 600)
 {
 	static char want[16384];
 	int rounds = 0, twice = getenv("LONG") && *getenv("LONG") == '1';

@@ -174,7 +174,7 @@ Test(squashfs, what_is_no_image_is_refused)
 }
 
 /* Uncompressed metadata, so that damage is not caught by the unpacking. */
-Test(squashfs, damage_gives_errors_and_nothing_worse, .timeout = 120)
+Test(squashfs, damage_gives_errors_and_nothing_worse, .timeout = 600)
 {
 	unsigned mounted = 0, failed = 0;
 	uint64_t seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 0) :

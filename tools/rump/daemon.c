@@ -12,8 +12,10 @@
  * everything at the same addresses and goes on as after the death of a server.
  * If that does not help, or the supervisor gave up, the mount is taken away.
  *
- * What goes wrong before the mount is up is said to the caller; afterwards
- * there is nobody to say it to.
+ * What goes wrong before the mount is up is said to the command that started
+ * it; afterwards there is nobody to say it to. The command takes the word that
+ * all is well, and returns 0 whatever signals come then; if it is interrupted,
+ * or killed, before it took the word, the holder sees that and ends all.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -166,19 +168,20 @@ static int serve(char *error)
 	return e;
 }
 
-/* Whoever was interrupted while he waited for it does not want it any more. */
-static void tell_ready(int tell)
+/* One who does not listen any more is the holder's business. */
+static void tell_command(int *tell, const char *sentence)
 {
-	signal(SIGPIPE, SIG_IGN);
-	if (write(tell, "", 1) < 0 && errno == EPIPE)
-		rk__supervisor_ask_stop(supervisor);
-	close(tell);
+	if (*tell < 0)
+		return;
+	send(*tell, sentence, strlen(sentence) + 1, MSG_NOSIGNAL);
+	close(*tell);
+	*tell = -1;
 }
 
 /* The first mounts, the others find it. tell: a sentence goes there, or an
  * empty one if all is well; -1 if nobody waits for it. */
 static int supervise(struct mount_request *q, struct rk__estate *estate,
-		     int socket, int tell, char *error)
+		     int socket, int *tell, char *error)
 {
 	bool first = !rk__estate_lives(estate);
 	char ignored[RK_SERVER_ERROR_LEN];
@@ -199,8 +202,7 @@ static int supervise(struct mount_request *q, struct rk__estate *estate,
 	}
 	if (q->config.fuse)
 		rk__supervisor_on_stop(supervisor, unmount, q);
-	if (tell >= 0)
-		tell_ready(tell);
+	tell_command(tell, "");
 	return serve(error);
 }
 
@@ -211,7 +213,7 @@ struct holder {
 	struct rk__estate *estate;
 	int signals;			/* signalfd */
 	int socket;			/* of the supervisor that lives */
-	int tell;			/* -1 when it was told, or never */
+	int tell;			/* the command; -1 when it took the word */
 	int asked;			/* the signal that wants it to end */
 	bool ended;			/* a supervisor did all there was to do */
 };
@@ -222,12 +224,12 @@ static _Noreturn void become_supervisor(struct holder *h, int socket)
 
 	close(h->signals);
 	close(h->socket);
-	if (supervise(h->q, h->estate, socket, h->tell, error) >= 0)
+	if (supervise(h->q, h->estate, socket, &h->tell, error) >= 0)
 		_exit(0);
 	if (h->q->foreground)
 		complain("%s", error);
-	else if (h->tell >= 0)		/* EBADF if it was told before */
-		(void)!write(h->tell, error, strlen(error) + 1);
+	else
+		tell_command(&h->tell, error);
 	_exit(RUMP_FAILED);
 }
 
@@ -245,9 +247,6 @@ static pid_t fork_supervisor(struct holder *h)
 		become_supervisor(h, pair[1]);
 	pid = pid < 0 ? -errno : pid;
 	close(pair[1]);
-	if (h->tell >= 0)
-		close(h->tell);
-	h->tell = -1;
 	/* what it does not pass on to us is lost with it */
 	if (is_shared(h->q))
 		rk__shared_close_fuse(&h->q->shared);
@@ -275,6 +274,17 @@ static void lose_lifeline(struct holder *h, pid_t pid)
 	kill(pid, SIGTERM);
 }
 
+/* The command took the word, or is gone and did not. */
+static void hear_command(struct holder *h, pid_t pid)
+{
+	char word;
+
+	if (recv(h->tell, &word, sizeof word, 0) <= 0)
+		lose_lifeline(h, pid);
+	close(h->tell);
+	h->tell = -1;
+}
+
 static void hear(struct holder *h)
 {
 	bool lived = rk__estate_lives(h->estate);
@@ -292,11 +302,12 @@ static int attend(struct holder *h, pid_t pid)
 		{ .fd = h->signals, .events = POLLIN },
 		{ .fd = h->socket, .events = POLLIN },
 		{ .fd = h->q->lifeline[1] ? h->q->lifeline[0] : -1 },
+		{ .fd = h->tell, .events = POLLIN },
 	};
 	int status = -1;
 
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (poll(p, 3, -1) < 0 && errno != EINTR)
+		if (poll(p, 4, -1) < 0 && errno != EINTR)
 			break;
 		if (p[0].revents)
 			take_signal(h, pid);
@@ -307,6 +318,10 @@ static int attend(struct holder *h, pid_t pid)
 		if (p[2].revents) {
 			lose_lifeline(h, pid);
 			p[2].fd = -1;
+		}
+		if (p[3].revents) {
+			hear_command(h, pid);
+			p[3].fd = -1;
 		}
 	}
 	hear(h);
@@ -409,6 +424,12 @@ static int open_signals(struct holder *h)
 	return h->signals < 0 ? -errno : 0;
 }
 
+static int cannot_start(int e, char *error)
+{
+	snprintf(error, RK_SERVER_ERROR_LEN, "cannot start: %s", strerror(-e));
+	return e;
+}
+
 /* Returns the exit status, or a negative errno with a sentence before there
  * was a supervisor. */
 static int run_holder(struct mount_request *q, int tell, char *error)
@@ -419,6 +440,10 @@ static int run_holder(struct mount_request *q, int tell, char *error)
 	int e;
 
 	raise_limits(&old);
+	/* from here on, so that nothing is left half made */
+	e = open_signals(&h);
+	if (e < 0)
+		return cannot_start(e, error);
 	if (q->lifeline[1])
 		close(q->lifeline[1]);
 	/* successors have it too */
@@ -439,14 +464,8 @@ static int run_holder(struct mount_request *q, int tell, char *error)
 		leave_terminal();
 		(void)!chdir("/");
 	}
-	e = open_signals(&h);
-	if (!e && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
-		e = -errno;
-	if (e < 0) {
-		snprintf(error, RK_SERVER_ERROR_LEN, "cannot start: %s",
-			 strerror(-e));
-		return e;
-	}
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return cannot_start(-errno, error);
 	e = hold(&h);
 	/* While the lock of the image is ours, nobody can have mounted it here
 	 * again, with the number that our mount had. */
@@ -456,40 +475,73 @@ static int run_holder(struct mount_request *q, int tell, char *error)
 	return e;
 }
 
+/* What ends a command, unless its caller said that it shall not. */
+static void block_ends(sigset_t *ends, sigset_t *old)
+{
+	struct sigaction now;
+
+	end_signals(ends);
+	for (int sig = 1; sig < NSIG; sig++)
+		if (sigismember(ends, sig) == 1 &&
+		    sigaction(sig, NULL, &now) == 0 &&
+		    now.sa_handler == SIG_IGN)
+			sigdelset(ends, sig);
+	sigprocmask(SIG_BLOCK, ends, old);
+}
+
+/* Until there is a word, and takes it: 0, or a sentence in error. What is
+ * interrupted before takes nothing. */
+static int take_word(int tell, const sigset_t *ends, char *error)
+{
+	struct pollfd p[] = {
+		{ .fd = tell, .events = POLLIN },
+		{ .fd = signalfd(-1, ends, SFD_CLOEXEC), .events = POLLIN },
+	};
+	ssize_t n = 0;
+
+	while (poll(p, 2, -1) < 0 && errno == EINTR)
+		;
+	if (p[0].revents)
+		n = recv(tell, error, RK_SERVER_ERROR_LEN, 0);
+	close(p[1].fd);
+	if (n == 1) {
+		send(tell, "", 1, MSG_NOSIGNAL);
+		return 0;
+	}
+	if (n <= 0)
+		strcpy(error, "the server ended while it started");
+	return -EIO;
+}
+
 static int in_background(struct mount_request *q, char *error)
 {
+	sigset_t ends, old;
 	int fd[2], e;
-	ssize_t n;
 	pid_t pid;
 
-	if (pipe2(fd, O_CLOEXEC) < 0)
-		goto fail;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) < 0)
+		return cannot_start(-errno, error);
+	block_ends(&ends, &old);
 	pid = fork();
 	if (pid == 0) {
 		close(fd[0]);
 		setsid();
 		e = run_holder(q, fd[1], error);
 		if (e < 0)
-			(void)!write(fd[1], error, strlen(error) + 1);
+			tell_command(&fd[1], error);
 		_exit(e < 0 ? RUMP_FAILED : e);
 	}
+	e = pid < 0 ? cannot_start(-errno, error) : 0;
 	close(fd[1]);
-	if (pid < 0)
-		goto fail;
-	do
-		n = read(fd[0], error, RK_SERVER_ERROR_LEN - 1);
-	while (n < 0 && errno == EINTR);
+	if (!e)
+		e = take_word(fd[0], &ends, error);
 	close(fd[0]);
-	if (n == 1 && !error[0])
-		return 0;
-	waitpid(pid, NULL, 0);
-	if (n <= 0)
-		strcpy(error, "the server ended while it started");
-	return -EIO;
-fail:
-	e = -errno;
-	snprintf(error, RK_SERVER_ERROR_LEN, "cannot start a process: %s",
-		 strerror(-e));
+	/* one that was interrupted leaves nothing to wait for either */
+	if (e < 0 && pid > 0)
+		waitpid(pid, NULL, 0);
+	/* all that is left to do is to return 0, if it is nobody's own */
+	if (e < 0 || q->lifeline[1])
+		sigprocmask(SIG_SETMASK, &old, NULL);
 	return e;
 }
 

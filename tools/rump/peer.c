@@ -18,7 +18,7 @@
 
 enum {
 	STATUS_WAIT_S = 5,		/* a stopped one must not stop us */
-	END_WAIT_MS = 5000,
+	END_WAIT_MS = 60000,
 };
 
 /* A connection on which it was greeted, or a negative errno. */

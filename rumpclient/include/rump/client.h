@@ -78,6 +78,13 @@ int rk_attach_for(const char *socket_path, unsigned flags, uint32_t pid,
 		  struct rk_client **ret);
 
 /*
+ * For who serves others with few threads: `before` is called in a thread that
+ * is about to sleep for an answer of a synchronous call. It must not use the
+ * client. Once, before the client is used; NULL is what it is without.
+ */
+void rk_before_sleep(struct rk_client *client, void (*before)(void));
+
+/*
  * A new client of the same server and flags, in this process, with the
  * descriptors, working directory, umask and limits that the parent's has now, as
  * from fork(). pid as above. Errors as of rk_attach; -EOPNOTSUPP: the parent is not a server's.

@@ -23,7 +23,8 @@ one()		# PATH: every call that takes one path
 		"rename $p good" "rename gooddir $p" "rename $p gooddir" \
 		"rename good $p RENAME_NOREPLACE" "rename good $p RENAME_EXCHANGE" \
 		"rename $p good RENAME_EXCHANGE" \
-		"rename gooddir $p RENAME_EXCHANGE" \
+		"rename gooddir $p RENAME_EXCHANGE" "rename $p away 8" \
+		"rename away $p 8" "link $p hard3 1" \
 		"openat2 1 $p O_RDONLY|O_NONBLOCK 0 0" \
 		"openat2 1 $p O_RDONLY|O_NONBLOCK 0 RESOLVE_NO_SYMLINKS" \
 		"openat2 1 $p O_RDONLY|O_NONBLOCK 0 RESOLVE_BENEATH" \
@@ -90,6 +91,28 @@ for i in 1 30 38 39 40 41 42 45; do
 		echo "$call"
 	done
 done
+# What can be no program, whoever may run it.
+echo "case programs"
+cat <<'END'
+mknod p S_IFIFO|0755
+exec p
+bind s
+exec s
+mkdir d 0755
+exec d
+open 1 none O_CREAT|O_RDWR 0755
+close 1
+exec none
+symlink none l
+exec l
+exec l/
+open 1 text O_CREAT|O_RDWR 0755
+write 1 100 x
+close 1
+exec text
+chmod text 0644
+exec text
+END
 # A target that is long, has slashes, is empty.
 echo "case targets"
 for t in '""' "{t*4095}" "{t*4096}" "{t/*2000}" . "d/.." "d/" "{t*255}" \
