@@ -119,6 +119,8 @@ enum rk_hello_kind {
 				 * had been accepted: for who may not reach the
 				 * socket any more, and for who changed its ids */
 	RK_HELLO_WATCH,		/* what happens to the server: event.h */
+	RK_HELLO_UPGRADE,	/* tools: rk_program follows; rk_status when it serves,
+				 * or does not */
 };
 
 #define RK_HELLO_MAGIC 0x6c686b72u
@@ -130,6 +132,11 @@ struct rk_hello {
 	uint32_t pid;		/* for whom it is, if it is another process of the
 				 * same user; else 0. What F_GETLK tells */
 	uint32_t reserved;
+};
+
+/* Behind RK_HELLO_UPGRADE: who is to take over. */
+struct rk_program {
+	char path[4096];
 };
 
 struct rk_welcome {

@@ -17,6 +17,7 @@
 #define RK_EVENTS(X)							\
 	X(STARTED, "started")		/* the first server serves */	\
 	X(INHERITED, "inherited")	/* a supervisor goes on for a dead one */ \
+	X(UPGRADED, "upgraded")		/* another build serves */	\
 	X(DIED, "died")			/* a server did; cause, signal */	\
 	X(RECOVERED, "recovered")	/* a successor serves; rung, down_ns */ \
 	X(QUARANTINED, "quarantined")	/* a request gets EIO from now on */ \

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
+#include <sys/stat.h>
 #include "external.h"
 #include "../recovery/family.h"
 
@@ -183,6 +185,32 @@ int rk__ext_end(struct rk__ext_out *o)
 
 	rk__ext_put(o, RK_EXT_NO_end, &end, NULL, 0);
 	return o->error;
+}
+
+int rk__ext_load(int fd, uint8_t **ret, size_t *ret_len)
+{
+	struct stat st;
+	size_t done = 0;
+	uint8_t *p;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	p = malloc(st.st_size ? (size_t)st.st_size : 1);
+	if (!p)
+		return -ENOMEM;
+	while (done < (size_t)st.st_size) {
+		ssize_t n = pread(fd, p + done, (size_t)st.st_size - done,
+				  (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	*ret = p;
+	*ret_len = done;
+	return 0;
 }
 
 /* --- reading ---------------------------------------------------------------- */

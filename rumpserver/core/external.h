@@ -104,6 +104,8 @@ struct rk__ext_item {
 	uint32_t tail_len;
 };
 
+/* All bytes of a file, to be freed. 0 or a negative errno. */
+int rk__ext_load(int fd, uint8_t **ret, size_t *ret_len);
 /* 0, or -EPROTO with a sentence: foreign, or of another version. */
 int rk__ext_open(struct rk__ext_in *in, const void *bytes, size_t length,
 		 char *error);

@@ -52,9 +52,9 @@
 	F(u32, fuse, "1: they are mounts of the kernel's")		\
 	F(u32, deadline_ms, "an op that runs longer is a hang")		\
 	F(u32, flush_ms, "time between flush points")			\
-	F(u64, offer_order, "of the latest offer")			\
-	F(u32, pin_handle, "of the latest pin")				\
-	F(u32, reserved, "0")
+	F(u32, patience, "deaths without progress before it waits")	\
+	F(u32, limit, "and before it is given up")			\
+	F(u32, kill_every_us, "mean time between kills; 0: none")
 
 #define RK_EXT_mount(F)							\
 	F(u32, index, "its number, from 0")				\

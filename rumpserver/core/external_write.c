@@ -65,6 +65,9 @@ void rk__ext_put_config(struct rk__ext_out *o, const struct rk__config *c,
 		.fuse = c->fuse,
 		.deadline_ms = c->deadline_ms,
 		.flush_ms = c->flush_ms,
+		.patience = c->patience,
+		.limit = c->limit,
+		.kill_every_us = c->kill_every_us,
 	};
 
 	rk__ext_put(o, RK_EXT_NO_server, &server, c->name, strlen(c->name));

@@ -20,6 +20,10 @@ struct rk__node {
 /* Once per mount in the first server: calls the driver's mount in RM. */
 int rk__vfs_mount(uint32_t mount, const struct rk__family *family,
 		  bool *needs_recovery, char *error, size_t error_len);
+/* Mounts the drivers afresh under what core holds of this mount. A sentence in
+ * error. */
+int rk__vfs_remount(uint32_t mount, const struct rk__family *family,
+		    char *error, size_t error_len);
 int rk__vfs_unmount(uint32_t mount);
 /* Every start: volatile state (name cache, cached driver pointers) anew. */
 void rk__vfs_restart(const struct rk__family *family);

@@ -89,6 +89,28 @@ int rk__vfs_mount(uint32_t mount, const struct rk__family *f,
 	return 0;
 }
 
+int rk__vfs_remount(uint32_t mount, const struct rk__family *f, char *error,
+		    size_t error_len)
+{
+	struct rk__mount_state state = rk__core->mount[mount];
+	uint64_t root = state.root;
+	bool ignored = false;
+	int r;
+
+	restart_mount(f, mount);
+	r = rk__stack_mount(f, mount, &state, &ignored, error, error_len);
+	if (r < 0)
+		return r;
+	if (state.root != root) {
+		snprintf(error, error_len, "the root of %.100s has another "
+			 "number than before", f->mount[mount].path);
+		return -ESTALE;
+	}
+	RK_NOTE(&rk__core->mount[mount]);
+	rk__core->mount[mount] = state;
+	return 0;
+}
+
 bool rk__vfs_has_device(uint32_t mount)
 {
 	if (mount < RK_MOUNTS_MAX)

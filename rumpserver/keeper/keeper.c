@@ -210,6 +210,12 @@ static int apply(const struct rk__record_view *v)
 	return r;
 }
 
+/* The devices are still another family's (board.devices_held). */
+static bool is_held(void)
+{
+	return atomic_load(&keeper.family->board->devices_held);
+}
+
 /* Whether there was anything. */
 static bool apply_published(void)
 {
@@ -225,6 +231,8 @@ static bool apply_published(void)
 		 * below. */
 		if (r == 0 && v.seq - load(&k->applied_seq) > 1)
 			r = -EBADMSG;
+		if (r == 0 && (v.n_blocks || v.flags) && is_held())
+			break;
 		if (r == 0)
 			r = apply(&v);
 		if (r < 0) {
@@ -253,7 +261,7 @@ static bool sleep_until_called(unsigned ms)
 	long r = 0;
 
 	atomic_store(&k->sleeping, 1);
-	if (load(&s->published) <= load(&k->applied))
+	if (load(&s->published) <= load(&k->applied) || is_held())
 		r = syscall(SYS_futex, &s->wake, FUTEX_WAIT, wake, &t, NULL, 0);
 	atomic_store(&k->sleeping, 0);
 	return r < 0 && errno == ETIMEDOUT;
@@ -263,7 +271,7 @@ static void be_idle(void)
 {
 	int r = device_error();
 
-	if (r == 0)
+	if (r == 0 && !is_held())
 		r = checkpoint(0);
 	if (r < 0)
 		fail(r);

@@ -90,6 +90,19 @@ int rk__log_reserve(uint64_t bytes)
 	}
 }
 
+void rk__recovery_drain(void)
+{
+	for (;;) {
+		uint32_t moved = atomic_load(&rk__log.keeper->moved);
+
+		if (load(&rk__log.keeper->applied) >=
+		    load(&rk__log.server->published))
+			return;
+		rk__log_wake_keeper();
+		wait_for_keeper(moved);
+	}
+}
+
 static size_t padded(size_t n)
 {
 	return (n + 7) & ~(size_t)7;

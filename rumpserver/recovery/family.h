@@ -62,6 +62,7 @@ enum rk__phase {
 	RK_PHASE_SERVE,
 	RK_PHASE_STOPPING,		/* as it was told: refuses, flushes */
 	RK_PHASE_STOPPED,
+	RK_PHASE_PAUSED,		/* upgrade: waits to go on, or for its end */
 };
 
 /*
@@ -96,6 +97,10 @@ struct rk__board {
 	_Atomic uint64_t death_ns, answer_ns;	/* CLOCK_MONOTONIC: death noticed (or killed), first answer after it */
 	_Atomic uint32_t crash_at;	/* enum rk__crashpoint that kills next, 0 none */
 	_Atomic uint32_t crash_skip;	/* pass it this many times first */
+	/* Upgrade. The drivers were synced with no flush point after it, so
+	 * one must come before anything else; the devices are another
+	 * family's still, and the keeper writes to none of them. */
+	_Atomic uint32_t unflushed, devices_held;
 	char error[RK_SERVER_ERROR_LEN];
 };
 
@@ -141,6 +146,8 @@ struct rk__family {
 	/* To measure what survival costs: commits carry blocks only, and
 	 * requests stand in memory of the server. Its death is the end. */
 	bool fragile;
+	/* Its first server reads the state of another family. */
+	bool imports;
 };
 
 /* Named instants at which a test makes the process that passes die by SIGKILL. */
@@ -152,6 +159,8 @@ struct rk__family {
 	X(recover_loaded) X(recover_half_posted) X(recover_asked)	\
 	X(recover_half_resumed) X(forget_taken) X(request_copied)	\
 	X(answer_noted)								\
+	X(upgrade_prepared) X(upgrade_paused) X(upgrade_written)		\
+	X(upgrade_read) X(upgrade_canaried) X(upgrade_switched)			\
 	X(pages_unmarked) X(pages_marked) X(pages_half_done) X(pages_not_even)
 
 enum rk__crashpoint {

@@ -103,6 +103,8 @@ void rk__commit(const struct rk__reply *replies, unsigned n, uint32_t flags,
 		uint64_t *ret_seq);
 /* The first commit, of any size: only whole does it count (board.booted). */
 void rk__commit_boot(void);
+/* Waits until the keeper has applied all that is committed. */
+void rk__recovery_drain(void);
 /* Back to the last commit: core, driver, staged blocks. */
 void rk__rollback(void);
 

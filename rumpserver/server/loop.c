@@ -8,8 +8,7 @@
  * takes the robust lock, loads the log, posts the last record's replies again
  * and then serves what stands in the slots.
  *
- * Serving, it polls the channels that were active lately for as long as that
- * pays, and sleeps in epoll otherwise. All of it is one thread.
+ * All of it is one thread.
  */
 #include <assert.h>
 #include <errno.h>
@@ -35,11 +34,6 @@
 #include "supervisor/supervisor.h"
 
 enum {
-	SPIN_NS = 50000,	/* polling longer than this never paid */
-	LOOK_EVERY = 256,	/* polls of busy channels between looks at epoll */
-	SKIP_MAX = 10,		/* 2^n sleeps without polling before each */
-	FORGETS_WAIT_MS = 5,
-	HELD_WAIT_MS = 1000,
 	SETTLE_STEP_NS = 50000, SETTLE_STEPS = 200,
 	SETTLE_TASKS = 1000,
 };
@@ -50,25 +44,12 @@ static struct {
 	uint32_t generation;
 	bool active;			/* this server is the one */
 	bool stopping;
-	/* Polling before it sleeps, as long as that pays. */
-	struct {
-		bool off;
-		unsigned missed;	/* times in a row that nothing came */
-		unsigned skip;		/* sleeps until the next try */
-		unsigned look_every;
-	} spin;
 	uint64_t dirty_max;
+	bool paused, go;		/* upgrade: not to serve; to serve */
+	int state;			/* what to begin with; 0: not yet there */
 	/* Attached clients: a standby attaches procs at its take-over. */
 	struct rk__attach *client[RK_CHANNELS_MAX];
 } loop;
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 _Noreturn static void end(enum rk__cause cause, const char *error)
 {
@@ -165,9 +146,31 @@ _Noreturn static void stop(void)
 	end(RK_CAUSE_STOP, NULL);
 }
 
+static void pause_serving(int fd, uint64_t attempt);
+
+/* Also while it serves nobody, for an upgrade. */
+static bool is_my_turn(void)
+{
+	return atomic_load(&loop.family->board->takeover) == loop.generation;
+}
+
 static void take_message(const struct rk__message *m, int *fd, unsigned n_fds)
 {
 	switch (m->type) {
+	case RK_MSG_PAUSE:
+		if (loop.active && n_fds == 1)
+			pause_serving(fd[0], m->a);
+		break;
+	case RK_MSG_RESUME:
+		loop.paused = false;
+		break;
+	case RK_MSG_STATE:
+		if (n_fds == 1)
+			loop.state = fd[0];
+		break;
+	case RK_MSG_GO:
+		loop.go = true;
+		break;
 	case RK_MSG_FUSE:
 		if (m->number < loop.family->n_mounts && n_fds == 1) {
 			loop.family->fuse_fd[m->number] = fd[0];
@@ -194,7 +197,7 @@ static void take_message(const struct rk__message *m, int *fd, unsigned n_fds)
 			rk__serve_make_flush_point();
 		break;
 	case RK_MSG_PING:
-		if (loop.active)
+		if (is_my_turn())
 			atomic_store(&loop.family->board->heard, m->a);
 		break;
 	case RK_MSG_STOP:
@@ -342,6 +345,38 @@ static void settle_watcher(void)
 		nanosleep(&t, NULL);
 }
 
+/* Before anything else is committed: see the board. */
+static void make_due_flush_point(void)
+{
+	struct rk__board *b = loop.family->board;
+
+	if (!atomic_load(&b->unflushed))
+		return;
+	rk__serve_make_flush_point();
+	atomic_store(&b->unflushed, 0);
+}
+
+/* With core and drivers as a predecessor left them. */
+static void go_on(void)
+{
+	struct rk__family *f = loop.family;
+
+	for (unsigned i = 0; i < f->n_mounts; i++)
+		if (f->fuse_fd[i] >= 0)
+			rk__fuse_start(i, false);
+	settle_watcher();
+	rk__pages_resume();
+	rk__recovery_repost(repost);
+	make_due_flush_point();
+	settle_clients();
+	rk__channel_resume();
+	for (unsigned i = 0; i < f->n_mounts; i++)
+		if (f->fuse_fd[i] >= 0)
+			rk__fuse_resume(i);
+	rk__process_resume();
+	rk__serve_flush();
+}
+
 static void recover(void)
 {
 	struct rk__family *f = loop.family;
@@ -353,18 +388,52 @@ static void recover(void)
 	rk__vfs_restart(f);
 	if (rk__vfs_reopen(f, error, sizeof error) < 0)
 		end(RK_CAUSE_BROKEN, error);
-	for (unsigned i = 0; i < f->n_mounts; i++)
-		if (f->fuse_fd[i] >= 0)
-			rk__fuse_start(i, false);
-	settle_watcher();
-	rk__pages_resume();
-	rk__recovery_repost(repost);
+	go_on();
+}
+
+/* The first server after an upgrade. */
+static void import(void)
+{
+	struct rk__family *f = loop.family;
+	char error[RK_SERVER_ERROR_LEN] = "";
+	uint32_t type;
+
+	loop.active = false;
+	send_message(RK_MSG_PREPARED, 0);
+	while (!loop.state)
+		receive_message(true, &type);
+	atomic_store(&f->board->phase, RK_PHASE_BOOT);
+	if (rk__upgrade_read(f, loop.state, error) < 0)
+		end(RK_CAUSE_BROKEN, error);
+	close(loop.state);
+	atomic_store(&f->board->phase, RK_PHASE_PAUSED);
+	atomic_store(&f->board->booted, 1);
+	send_message(RK_MSG_PROVEN, 0);
+	while (!loop.go)
+		receive_message(true, &type);
+	loop.active = true;
+	atomic_store(&f->board->phase, RK_PHASE_RECOVER);
+	go_on();
+}
+
+static void pause_serving(int fd, uint64_t attempt)
+{
+	struct rk__board *b = loop.family->board;
+	struct rk__message m = { .type = RK_MSG_PAUSED, .a = attempt };
+	uint32_t type;
+
+	atomic_store(&b->phase, RK_PHASE_PAUSED);
+	m.number = (uint32_t)-rk__upgrade_write(loop.family, fd);
+	close(fd);
+	(void)!send(loop.control, &m, sizeof m, MSG_NOSIGNAL);
+	/* who comes and goes meanwhile is no change of the state */
+	loop.active = false;
+	for (loop.paused = true; loop.paused;)
+		receive_message(true, &type);
+	loop.active = true;
+	atomic_store(&b->phase, RK_PHASE_SERVE);
+	make_due_flush_point();
 	settle_clients();
-	rk__channel_resume();
-	for (unsigned i = 0; i < f->n_mounts; i++)
-		if (f->fuse_fd[i] >= 0)
-			rk__fuse_resume(i);
-	rk__process_resume();
 	rk__serve_flush();
 }
 
@@ -405,95 +474,6 @@ static uint64_t dirty_max(void)
 	return part < 32 << 20 ? 32 << 20 : part > 256 << 20 ? 256 << 20 : part;
 }
 
-/* Serves the channels until they are quiet. */
-static bool poll_channels(void)
-{
-	bool any = false;
-
-	for (unsigned i = 1; rk__channel_poll(); i++) {
-		any = true;
-		if (i % LOOK_EVERY == 0)
-			rk__loop_dispatch(0);
-		/* Who is busy must not keep others waiting. */
-		if (rk__serve_has_woken()) {
-			rk__serve_woken();
-			rk__serve_flush();
-		}
-	}
-	return any;
-}
-
-/*
- * Looks for a request for a little while, before it sleeps: to be woken costs
- * both sides more than that. It does not pay where the caller thinks for long,
- * or waits for the CPU that we run on; so each time that nothing came, it is
- * left out twice as often. true: something came and was served.
- */
-static bool spin(void)
-{
-	uint64_t end;
-
-	if (loop.spin.off)
-		return false;
-	if (loop.spin.skip) {
-		loop.spin.skip--;
-		return false;
-	}
-	end = now_ns() + SPIN_NS;
-	for (unsigned i = 1;; i++) {
-		if (poll_channels()) {
-			loop.spin.look_every = LOOK_EVERY;
-			break;
-		}
-		__builtin_ia32_pause();
-		if (i % loop.spin.look_every)
-			continue;
-		if (rk__loop_dispatch(0)) {
-			loop.spin.look_every = 1;
-			break;
-		}
-		if (now_ns() >= end) {
-			if (loop.spin.missed < SKIP_MAX)
-				loop.spin.missed++;
-			loop.spin.skip = 1u << loop.spin.missed;
-			return false;
-		}
-	}
-	loop.spin.missed = 0;
-	return true;
-}
-
-static void sleep_until_ready(void)
-{
-	bool any;
-
-	if (!rk__channel_sleep())
-		return;
-	any = rk__loop_dispatch(rk__fuse_forgets_wait() ? FORGETS_WAIT_MS :
-				rk__serve_held(false) ? HELD_WAIT_MS : -1);
-	if (any)
-		loop.spin.look_every = 1;
-	else
-		rk__fuse_settle();
-}
-
-_Noreturn static void serve(void)
-{
-	loop.spin.look_every = 1;
-	for (;;) {
-		bool pending;
-
-		rk__serve_woken();
-		poll_channels();
-		pending = rk__vnode_reclaim_some();
-		rk__serve_flush();
-		if (rk__serve_has_woken() || pending)
-			rk__loop_dispatch(0);
-		else if (!spin())
-			sleep_until_ready();
-	}
-}
-
 static bool others_wait(void)
 {
 	return rk__channel_has_news() || rk__loop_is_ready();
@@ -525,8 +505,7 @@ _Noreturn void rk__server_run(struct rk__family *f, int control,
 	loop.family = f;
 	loop.control = control;
 	loop.generation = generation;
-	loop.spin.off = stays(f);
-	rk__place_start(!loop.spin.off);
+	rk__place_start(!stays(f));
 	loop.dirty_max = dirty_max();
 	rk__others_wait = others_wait;
 	rk__pages_start(has_pages(f) ? f->cells : NULL,
@@ -540,7 +519,9 @@ _Noreturn void rk__server_run(struct rk__family *f, int control,
 		rk__vfs_prepare(f);
 	wait_for_turn();
 	become_active();
-	if (first)
+	if (first && f->imports)
+		import();
+	else if (first)
 		boot();
 	else
 		recover();
@@ -550,5 +531,5 @@ _Noreturn void rk__server_run(struct rk__family *f, int control,
 	rk__loop_add(&keeper_source, EPOLLIN);
 	atomic_store(&f->board->phase, RK_PHASE_SERVE);
 	send_message(RK_MSG_READY, first ? 0 : 1);
-	serve();
+	rk__server_serve(!stays(f));
 }

@@ -21,4 +21,19 @@ int rk__sandbox_make(const struct rk__family *f);
  * socket, no program can be opened from here on. */
 int rk__server_sandbox(const struct rk__family *f);
 
+/* Serves for ever. spins: it may poll before it sleeps. */
+_Noreturn void rk__server_serve(bool spins);
+
+/* --- upgrade.c -------------------------------------------------------------- */
+
+/* Ends all that can be ended, has the drivers write what they hold and core's
+ * state written to fd; on return the keeper has applied all of it. Nobody may
+ * be served after it, unless a flush point is made first (board.unflushed).
+ * -EBUSY: an op sleeps in the middle of a driver. Waits for the keeper. */
+int rk__upgrade_write(const struct rk__family *f, int fd);
+/* The first server of a family that imports: core and drivers from fd, and
+ * proves that they answer as before. A negative errno, with a sentence in
+ * error (RK_SERVER_ERROR_LEN). */
+int rk__upgrade_read(const struct rk__family *f, int fd, char *error);
+
 #endif

@@ -62,6 +62,8 @@ void rk__client_drop(struct rk__client *c)
 		.type = RK_MSG_DETACH, .number = c->attach.number,
 	};
 
+	if (s->upgrade.asker == c)
+		s->upgrade.asker = NULL;
 	if (c->attached) {
 		s->control.channel[c->attach.number] = NULL;
 		s->control.n_channels--;
@@ -178,6 +180,11 @@ static void process_ended(uv_poll_t *poll, int error, int events)
 	rk__client_drop(poll->data);
 }
 
+static void conn_ended(uv_poll_t *poll, int error, int events)
+{
+	rk__client_drop(poll->data);
+}
+
 static int watch_process(struct rk__client *c)
 {
 	c->pidfd = syscall(SYS_pidfd_open, c->pid, 0);
@@ -189,11 +196,28 @@ static int watch_process(struct rk__client *c)
 	}
 	c->pid_poll.data = c;
 	c->handles++;
-	uv_poll_start(&c->pid_poll, UV_READABLE, process_ended);
 	return 0;
 }
 
+static void hello(uv_poll_t *poll, int error, int events);
 static void handed(uv_poll_t *poll, int error, int events);
+
+void rk__client_listen(struct rk__client *c)
+{
+	if (!c->greeted)
+		uv_poll_start(&c->conn_poll, UV_READABLE, hello);
+	else if (c->kind == RK_HELLO_UPGRADE)
+		uv_poll_start(&c->conn_poll, UV_READABLE | UV_DISCONNECT,
+			      rk__client_ordered);
+	else if (c->attached && c->attach.transport == RK_TRANSPORT_CHANNEL)
+		uv_poll_start(&c->conn_poll, UV_READABLE | UV_DISCONNECT,
+			      handed);
+	else
+		/* its data are not ours */
+		uv_poll_start(&c->conn_poll, UV_DISCONNECT, conn_ended);
+	if (c->pidfd >= 0)
+		uv_poll_start(&c->pid_poll, UV_READABLE, process_ended);
+}
 
 static int attach(struct rk__client *c, const struct rk_hello *h)
 {
@@ -223,9 +247,7 @@ static int attach(struct rk__client *c, const struct rk_hello *h)
 	if (e < 0)
 		return e;
 	c->attached = true;
-	if (m->transport == RK_TRANSPORT_CHANNEL)
-		uv_poll_start(&c->conn_poll, UV_READABLE | UV_DISCONNECT,
-			      handed);
+	rk__client_listen(c);
 	rk__notifiers_start(s);
 	c->kind = h->kind;
 	s->control.channel[m->number] = c;
@@ -244,11 +266,6 @@ void rk__control_tell(struct rk__supervisor *s, struct rk__server *v)
 }
 
 /* --- connections ----------------------------------------------------------- */
-
-static void conn_ended(uv_poll_t *poll, int error, int events)
-{
-	rk__client_drop(poll->data);
-}
 
 static void welcome(struct rk__client *c, int error)
 {
@@ -270,9 +287,8 @@ static void welcome(struct rk__client *c, int error)
 
 static void greet(struct rk__client *c, const struct rk_hello *h)
 {
-	/* from here on its data are not ours */
 	c->greeted = true;
-	uv_poll_start(&c->conn_poll, UV_DISCONNECT, conn_ended);
+	rk__client_listen(c);
 	if (h->version != RK_PROTOCOL_VERSION ||
 	    rk__peer_cred(c->conn, &c->attach) < 0) {
 		welcome(c, -EPROTO);
@@ -291,6 +307,9 @@ static void greet(struct rk__client *c, const struct rk_hello *h)
 		break;
 	case RK_HELLO_WATCH:
 		rk__client_watch(c);
+		break;
+	case RK_HELLO_UPGRADE:
+		rk__client_order(c);
 		break;
 	case RK_HELLO_ATTACH:
 	case RK_HELLO_THREAD:
@@ -316,31 +335,31 @@ static void hello(uv_poll_t *poll, int error, int events)
 		greet(c, &h);
 }
 
-static int add(struct rk__supervisor *s, int conn)
+struct rk__client *rk__client_add(struct rk__supervisor *s, int conn)
 {
 	struct rk__client *c;
 
 	if (s->control.n_clients >= s->control.limit + TOOLS_MAX)
-		return -EUSERS;
+		return NULL;
 	c = calloc(1, sizeof *c);
 	if (!c)
-		return -ENOMEM;
+		return NULL;
 	c->sup = s;
 	c->conn = conn;
 	c->pidfd = c->memfd = c->eventfd = -1;
 	if (uv_poll_init(&s->loop, &c->conn_poll, conn) < 0) {
 		free(c);
-		return -ENOMEM;
+		return NULL;
 	}
 	c->handles = 1;
 	c->conn_poll.data = c;
-	uv_poll_start(&c->conn_poll, UV_READABLE, hello);
+	rk__client_listen(c);
 	c->next = s->control.clients;
 	if (c->next)
 		c->next->prev = c;
 	s->control.clients = c;
 	s->control.n_clients++;
-	return 0;
+	return c;
 }
 
 /* A client's connection ended, or brings another one. */
@@ -356,7 +375,7 @@ static void handed(uv_poll_t *poll, int error, int events)
 	if (n == sizeof h && h.magic == RK_HELLO_MAGIC &&
 	    h.kind == RK_HELLO_CONNECT &&
 	    rk__socket_is_from(fd, c->pid, c->attach.uid) &&
-	    fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && add(c->sup, fd) == 0)
+	    fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && rk__client_add(c->sup, fd))
 		return;
 	close_fd(&fd);
 	rk__client_drop(c);
@@ -372,7 +391,7 @@ static void accept_some(uv_poll_t *poll, int error, int events)
 
 		if (fd < 0)
 			break;
-		if (add(s, fd) < 0)
+		if (!rk__client_add(s, fd))
 			close(fd);
 	}
 }
@@ -398,7 +417,13 @@ int rk__control_listen(struct rk__supervisor *s)
 		return e;
 	s->control.open = true;
 	s->control.poll.data = s;
-	return uv_poll_start(&s->control.poll, UV_READABLE, accept_some);
+	return rk__control_accept(s);
+}
+
+int rk__control_accept(struct rk__supervisor *s)
+{
+	return s->control.open ? uv_poll_start(&s->control.poll, UV_READABLE,
+					       accept_some) : 0;
 }
 
 void rk__control_drop_all(struct rk__supervisor *s)

@@ -23,10 +23,25 @@ struct rk__client {
 /* Ends it. It is freed by the loop. */
 void rk__client_drop(struct rk__client *c);
 
+/* NULL: too many, or no memory; conn stays the caller's then. */
+struct rk__client *rk__client_add(struct rk__supervisor *s, int conn);
+/* Waits for whatever it may do next. */
+void rk__client_listen(struct rk__client *c);
+/* Takes new connections. */
+int rk__control_accept(struct rk__supervisor *s);
+
+/* --- control_hand.c ----------------------------------------------------------- */
+
+/* It wants an upgrade, and says to what program. */
+void rk__client_order(struct rk__client *c);
+void rk__client_ordered(uv_poll_t *poll, int error, int events);
+
 /* --- tools.c ---------------------------------------------------------------- */
 
 /* Says how things stand, with an error and a sentence or NULL, and drops it. */
 void rk__client_status(struct rk__client *c, int error, const char *message);
+/* Is it the owner or root? Otherwise it is answered with the sentence. */
+bool rk__client_may_rule(struct rk__client *c, const char *sentence);
 /* unused: only if no program uses the server. */
 void rk__client_stop(struct rk__client *c, bool unused);
 /* Their connections stay. */

@@ -15,9 +15,11 @@
 #include "supervisor/make.h"
 #include "supervisor/message.h"
 #include "supervisor/spec.h"
+#include "supervisor/upgrade.h"
 
-static int plant_crash(struct rk__board *b, char *error)
+int rk__estate_plant(struct rk__estate *e, char *error)
 {
+	struct rk__board *b = e->views.server.board;
 	const char *spec = getenv("RUMP_CRASH"), *skip;
 	char name[64];
 	int point;
@@ -57,7 +59,7 @@ int rk__estate_init(const struct rk__config *config, struct rk__estate *ret,
 	e = rk__views_init(&ret->config, &ret->views, ret->image, error);
 	if (e < 0)
 		return e;
-	e = plant_crash(ret->views.server.board, error);
+	e = rk__estate_plant(ret, error);
 	if (e < 0)
 		rk__estate_finish(ret);
 	return e;
@@ -93,6 +95,25 @@ void rk__estate_destroy(struct rk__estate *e)
 	rk__estate_abort(e);
 	rk__views_finish(&e->views);
 	free(e);
+}
+
+bool rk__estate_is_ours(struct rk__estate *e)
+{
+	if (!e->baton)
+		return true;
+	if (!e->handed)
+		return rk__baton_take(e->baton, RK_BATON_OLD);
+	if (atomic_load(&e->baton->owner) != RK_BATON_NEW)
+		return false;
+	/* from here on it is an estate like others */
+	e->handed = NULL;
+	atomic_store(&e->views.server.board->devices_held, 0);
+	return true;
+}
+
+pid_t rk__estate_successor(const struct rk__estate *e)
+{
+	return e->successor;
 }
 
 void rk__estate_abort(struct rk__estate *e)
@@ -133,6 +154,13 @@ bool rk__estate_hear(struct rk__estate *e, int socket)
 		e->fuse_fd[h.mount] = fd;
 		e->fuse_flags[h.mount] = h.flags;
 		return true;
+	}
+	if (h.type == RK_HOLD_BATON && fd >= 0) {
+		rk__baton_unmap(e->baton);
+		e->baton = rk__baton_map(fd);
+		e->successor = (pid_t)h.flags;
+		/* now we are the old one */
+		e->handed = NULL;
 	}
 	if (fd >= 0)
 		close(fd);

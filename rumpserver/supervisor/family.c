@@ -18,7 +18,7 @@
 #include "gate/fuse.h"
 #include "cells.h"
 #include "recovery/recovery.h"
-#include "supervisor/make.h"
+#include "supervisor/upgrade.h"
 
 _Static_assert(sizeof(struct rk__board) <= RK_PAGE, "the board is one page");
 
@@ -123,19 +123,25 @@ static int make_shared(struct rk__views *v)
 	return 0;
 }
 
-static int make_device(struct rk__views *v, unsigned n,
-		       const struct rk__image *i)
+static void adopt_device(struct rk__views *v, unsigned n,
+			 const struct rk__handed *h)
 {
 	struct rk__device *k = &v->keeper.device[n], *s = &v->server.device[n];
-	uint64_t blocks = (i->size + RK_PAGE - 1) / RK_PAGE;
-	uint64_t bitmap = (blocks + 7) / 8;
-	int e;
 
-	k->fd = i->rw_fd;
-	k->journal_fd = i->journal_fd;
-	s->fd = i->ro_fd;
-	k->size = s->size = i->size;
-	e = make_memfd("rump-inbox", RK_FUSE_INBOX_SIZE);
+	v->server.inbox_fd[n] = h->inbox[n];
+	k->overlay_fd = h->overlay[n][0];
+	s->overlay_fd = h->overlay[n][1];
+	k->bitmap_fd = h->overlay[n][2];
+	s->bitmap_fd = h->overlay[n][3];
+}
+
+static int make_memory(struct rk__views *v, unsigned n, uint64_t size)
+{
+	struct rk__device *k = &v->keeper.device[n], *s = &v->server.device[n];
+	uint64_t blocks = (size + RK_PAGE - 1) / RK_PAGE;
+	uint64_t bitmap = (blocks + 7) / 8;
+	int e = make_memfd("rump-inbox", RK_FUSE_INBOX_SIZE);
+
 	if (e < 0)
 		return e;
 	v->server.inbox_fd[n] = e;
@@ -147,6 +153,23 @@ static int make_device(struct rk__views *v, unsigned n,
 		return e;
 	bitmap = (bitmap + RK_PAGE - 1) / RK_PAGE * RK_PAGE;
 	return make_pair("rump-bitmap", bitmap, &k->bitmap_fd, &s->bitmap_fd);
+}
+
+/* handed: another family's memory, or NULL: to be made. */
+static int make_device(struct rk__views *v, unsigned n,
+		       const struct rk__image *i,
+		       const struct rk__handed *handed)
+{
+	struct rk__device *k = &v->keeper.device[n], *s = &v->server.device[n];
+
+	k->fd = i->rw_fd;
+	k->journal_fd = i->journal_fd;
+	s->fd = i->ro_fd;
+	k->size = s->size = i->size;
+	if (!handed)
+		return make_memory(v, n, i->size);
+	adopt_device(v, n, handed);
+	return 0;
 }
 
 static void blank(struct rk__family *f)
@@ -211,7 +234,7 @@ int rk__views_init(const struct rk__config *c, struct rk__views *v,
 			goto fail;
 		v->keeper.mount[i] = v->server.mount[i] = c->mount[i];
 		v->keeper.n_mounts = v->server.n_mounts = i + 1;
-		e = make_device(v, i, &image[i]);
+		e = make_device(v, i, &image[i], NULL);
 		if (e < 0)
 			goto no_memory;
 	}
@@ -224,6 +247,29 @@ fail:
 		if (image[i].journal_new)
 			unlink(image[i].journal);
 	rk__views_finish(v);
+	return e;
+}
+
+/* Descriptors of the mounts stay the caller's if it fails: his process ends. */
+int rk__views_adopt(const struct rk__config *c, struct rk__views *v,
+		    const struct rk__handed *handed, char *error)
+{
+	int e;
+
+	blank(&v->keeper);
+	blank(&v->server);
+	v->server.imports = true;
+	e = make_shared(v);
+	for (unsigned i = 0; i < c->n_mounts && !e; i++) {
+		v->keeper.mount[i] = v->server.mount[i] = c->mount[i];
+		v->keeper.n_mounts = v->server.n_mounts = i + 1;
+		e = make_device(v, i, &handed->image[i], handed);
+	}
+	if (e < 0)
+		snprintf(error, RK_SERVER_ERROR_LEN,
+			 "cannot make the shared memory: %s", strerror(-e));
+	else
+		atomic_store(&v->server.board->devices_held, 1);
 	return e;
 }
 

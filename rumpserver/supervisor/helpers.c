@@ -113,6 +113,8 @@ static void notifier_ended(void *ctx, int status)
 	struct rk__notifier *n = ctx;
 
 	n->child = NULL;
+	if (n->s->upgrade.step >= RK_UPGRADE_PAUSING)
+		return;
 	if (n->s->stage < RK_STAGE_FAILED && ++n->deaths < NOTIFIER_LIMIT)
 		start_notifier(n);
 }
@@ -192,6 +194,8 @@ static void keeper_ended(void *ctx, int status)
 	uint32_t n;
 
 	s->keeper = NULL;
+	if (s->keeper_ready.fd < 0 && rk__upgrade_keeper_ended(s))
+		return;
 	if (s->stage >= RK_STAGE_FAILED)
 		return;
 	if (applied != s->keeper_ready.applied)

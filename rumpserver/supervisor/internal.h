@@ -108,6 +108,8 @@ void rk__timers_ready(struct rk__supervisor *s);	/* one serves again */
 
 /* --- control.c: the socket and its clients --------------------------------- */
 
+struct rk__client;
+
 int rk__control_open(struct rk__supervisor *s, char *error);
 int rk__control_listen(struct rk__supervisor *s);	/* accept from now on */
 void rk__control_unlink(struct rk__supervisor *s);	/* its name is free */
@@ -124,6 +126,45 @@ void rk__control_publish(struct rk__supervisor *s, const struct rk_event *e);
 /* What it is called: the socket's name without ".sock". */
 void rk__control_name(const struct rk__supervisor *s, char *ret, size_t size);
 
+/* --- control_hand.c: the connections in an upgrade ------------------------------ */
+
+struct rk__hand;
+/* Listens to nobody, or to all again. */
+void rk__control_pause(struct rk__supervisor *s, bool on);
+/* Gives them to another supervisor, on its socket. 0 or a negative errno. */
+int rk__control_hand(struct rk__supervisor *s, int to);
+/* Takes one, with its descriptors, if it is good for anything. */
+void rk__control_take(struct rk__supervisor *s, const struct rk__hand *h,
+		      int *fds);
+
+/* --- upgrade.c, succeed.c: see upgrade.h ----------------------------------------- */
+
+enum rk__upgrade_step {
+	RK_UPGRADE_NONE,
+	RK_UPGRADE_PREPARING,		/* the new program makes ready */
+	RK_UPGRADE_FLUSHING,		/* what is dirty, before the pause */
+	RK_UPGRADE_PAUSING,		/* the server writes its state */
+	RK_UPGRADE_ENDING_KEEPER,
+	RK_UPGRADE_HANDED,		/* the new server reads it */
+	RK_UPGRADE_DONE,
+};
+
+void rk__upgrade_init(struct rk__supervisor *s);
+/* asker is answered when it serves, or does not. */
+void rk__upgrade_begin(struct rk__supervisor *s, struct rk__client *asker,
+		       const char *program);
+/* A server said something about it. */
+void rk__upgrade_heard(struct rk__supervisor *s, const struct rk__message *m);
+/* It is to end: the old one is stopped. */
+void rk__upgrade_stop(struct rk__supervisor *s);
+/* true: that is all that its death means. */
+bool rk__upgrade_server_died(struct rk__supervisor *s);
+bool rk__upgrade_keeper_ended(struct rk__supervisor *s);
+
+int rk__succeed_start(struct rk__supervisor *s);
+void rk__succeed_heard(struct rk__supervisor *s, const struct rk__message *m);
+bool rk__succeed_died(struct rk__supervisor *s);
+
 /* --- stop.c: unmount, stop, drain, end -------------------------------------- */
 
 /* A client or the owner wants it to stop. */
@@ -138,6 +179,7 @@ enum rk__stage {
 	RK_STAGE_STOPPING,	/* the server was told */
 	RK_STAGE_STOPPED,	/* it is done; its last record may wait */
 	RK_STAGE_FAILED,	/* given up */
+	RK_STAGE_HANDED,	/* another program has it */
 	RK_STAGE_ENDING,	/* processes are being ended */
 };
 
@@ -237,6 +279,24 @@ struct rk__supervisor {
 	bool owner_stops;		/* not just a client: EBUSY won't do */
 	bool clean;			/* everything is in the image */
 
+	/* The old one's part of an upgrade. */
+	struct {
+		enum rk__upgrade_step step;
+		struct rk__client *asker;
+		struct rk__child *child;	/* the new holder */
+		uv_poll_t poll;
+		uv_timer_t deadline, look;
+		int fd, state, baton_fd;
+		struct rk__baton *baton;
+		uint64_t attempt, seq, until_ns, paused_ns;
+		bool cells_closed;
+	} upgrade;
+	/* The new one's: what it was made of; it has the baton. */
+	struct rk__handed *handed;
+	bool owns;
+	bool bound;			/* rk__supervisor_bind */
+	bool was_handed;		/* or a predecessor was */
+
 	bool program_ended;
 	int *program_status;
 	struct rk__signal signal[RK_SIGNALS_MAX];
@@ -255,6 +315,10 @@ void rk__supervisor_ready(struct rk__supervisor *s, struct rk__server *v);
 /* Ends everything with this sentence. */
 void rk__supervisor_fail(struct rk__supervisor *s, int error,
 			 const char *sentence);
+/* Starts a keeper, which goes on where the last one stood. */
+void rk__keeper_again(struct rk__supervisor *s);
+/* Has the holder know who may take over. */
+void rk__tell_baton(struct rk__supervisor *s, int baton_fd, pid_t successor);
 /* Frees it after its processes have ended. */
 void rk__supervisor_free(struct rk__supervisor *s);
 

@@ -41,6 +41,10 @@ void rk__image_close(struct rk__image *image);
  * descriptors. */
 int rk__views_init(const struct rk__config *config, struct rk__views *ret,
 		   struct rk__image *image, char *error);
+/* The same around what another supervisor handed over (upgrade.h). */
+struct rk__handed;
+int rk__views_adopt(const struct rk__config *config, struct rk__views *ret,
+		    const struct rk__handed *handed, char *error);
 void rk__views_finish(struct rk__views *v);
 /* Lets go of the images' locks, whoever still has their descriptors. */
 void rk__views_unlock(struct rk__views *v);
@@ -61,16 +65,25 @@ struct rk__estate {
 	uint64_t fuse_flags[RK_MOUNTS_MAX];
 	uint64_t started_s;
 	int holder;			/* in a supervisor: its socket; -1 none */
+	/* What it was made of, for its first supervisor; NULL: nothing. */
+	struct rk__handed *handed;
+	/* An upgrade that is under way or was the last; NULL: none. The other
+	 * program's holder, if it is ours that is old. */
+	struct rk__baton *baton;
+	pid_t successor;
 };
 
 int rk__estate_init(const struct rk__config *config, struct rk__estate *ret,
 		    char *error);
 void rk__estate_finish(struct rk__estate *e);
+/* RUMP_CRASH=name[:skip]. */
+int rk__estate_plant(struct rk__estate *e, char *error);
 
 /* What a supervisor tells its holder, with the descriptor of RK_HOLD_FUSE. */
 enum rk__hold_type {
 	RK_HOLD_FUSE = 1,		/* keep /dev/fuse of this mount */
 	RK_HOLD_NOTHING,		/* it is given up: close them all */
+	RK_HOLD_BATON,			/* an upgrade; flags: the new holder */
 };
 
 struct rk__hold {

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { RK_MESSAGE_FDS = 3 };
+enum { RK_MESSAGE_FDS = 4 };
 
 /* 0, or a negative errno: -EAGAIN if the socket is full and non-blocking,
  * -EPIPE if the peer is gone. The descriptors stay the caller's. */

@@ -185,17 +185,31 @@ static bool bus_path(const struct rk__supervisor *s, char *ret, size_t size)
 	return true;
 }
 
-void rk__news_open(struct rk__supervisor *s)
+void rk__news_again(struct rk__supervisor *s)
 {
-	bool heir = s->news.heir;
 	char path[sizeof s->control.path];
 
 	s->news.bus = bus_path(s, path, sizeof path) ? rk__bus_open(path) : -1;
+}
+
+static void tell_start(struct rk__supervisor *s)
+{
+	if (s->owns)
+		rk__news_tell(s, RK_HAPPENED_UPGRADED, "another build serves");
+	else if (s->news.heir)
+		rk__news_tell(s, RK_HAPPENED_INHERITED,
+			      "the supervisor died; another one goes on");
+	else
+		rk__news_tell(s, RK_HAPPENED_STARTED,
+			      "the server can be used");
+}
+
+void rk__news_open(struct rk__supervisor *s)
+{
+	rk__news_again(s);
 	if (s->active && s->active->child)
 		s->news.pid = s->active->child->pid;
-	rk__news_tell(s, heir ? RK_HAPPENED_INHERITED : RK_HAPPENED_STARTED,
-		      heir ? "the supervisor died; another one goes on" :
-			     "the server can be used");
+	tell_start(s);
 }
 
 void rk__news_close(struct rk__supervisor *s)

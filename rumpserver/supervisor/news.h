@@ -30,6 +30,8 @@ struct rk__news {
  * a supervisor is needed more than its news. */
 void rk__news_open(struct rk__supervisor *s);
 void rk__news_close(struct rk__supervisor *s);
+/* The bus alone, after that. */
+void rk__news_again(struct rk__supervisor *s);
 
 /* The policy was asked, and what it said was done. */
 void rk__news_step(struct rk__supervisor *s, const struct rk__policy_event *e,

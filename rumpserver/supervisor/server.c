@@ -113,6 +113,9 @@ static void take(struct rk__server *v, const struct rk__message *m, int fd)
 	/* STOPPED is followed by the server's end, which is what counts */
 	if (m->type == RK_MSG_READY)
 		rk__supervisor_ready(v->sup, v);
+	else if (m->type == RK_MSG_PAUSED || m->type == RK_MSG_PREPARED ||
+		 m->type == RK_MSG_PROVEN)
+		rk__upgrade_heard(v->sup, m);
 	else if (m->type == RK_MSG_STOPPED && m->number && !v->sup->failed)
 		v->sup->failed = -(int)m->number;
 }

@@ -68,6 +68,7 @@ static void start_unmount(struct rk__supervisor *s)
 void rk__supervisor_begin_stop(struct rk__supervisor *s, bool owner)
 {
 	s->owner_stops |= owner;
+	rk__upgrade_stop(s);
 	if (s->stage != RK_STAGE_SERVING)
 		return;
 	s->stage = RK_STAGE_UNMOUNTING;
@@ -230,11 +231,27 @@ static void unmount_failed(struct rk__supervisor *s)
 		start_unmount(s);
 }
 
+/* Another program has what we hold: nothing of it is touched. */
+static void leave(struct rk__supervisor *s)
+{
+	s->control.path[0] = 0;
+	for (uint32_t i = 0; i < s->config.n_mounts; i++)
+		s->image[i].journal[0] = 0;
+	if (s->upgrade.child)
+		rk__child_forget(s->upgrade.child);
+	s->upgrade.child = NULL;
+	rk__supervisor_free(s);
+}
+
 int rk__supervisor_stop(struct rk__supervisor *s,
 			struct rk__summary *ret_summary, char *error)
 {
 	int e;
 
+	if (s->stage == RK_STAGE_HANDED) {
+		leave(s);
+		return 0;
+	}
 	rk__supervisor_begin_stop(s, true);
 	while (s->stage < RK_STAGE_STOPPED)
 		uv_run(&s->loop, UV_RUN_ONCE);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -18,8 +19,9 @@
 #include "gate/fuse.h"
 #include "supervisor/internal.h"
 #include "supervisor/message.h"
+#include "supervisor/upgrade.h"
 
-enum { STANDBY_AFTER_MS = 3 };
+enum { STANDBY_AFTER_MS = 3, NAME_LOOK_MS = 10, NAME_LOOKS = 500 };
 
 /* --- carrying out ---------------------------------------------------------- */
 
@@ -34,6 +36,15 @@ static void tell_holder(struct rk__supervisor *s, enum rk__hold_type type,
 	h.flags = s->fuse_flags[mount];
 	/* one that is gone keeps nothing: we go on without */
 	rk__message_send(s->holder, &h, sizeof h, &s->fuse_fd[mount], n);
+}
+
+void rk__tell_baton(struct rk__supervisor *s, int baton_fd, pid_t successor)
+{
+	struct rk__hold h = {
+		.type = RK_HOLD_BATON, .flags = (uint64_t)successor,
+	};
+
+	rk__message_send(s->holder, &h, sizeof h, &baton_fd, 1);
 }
 
 void rk__supervisor_fail(struct rk__supervisor *s, int error,
@@ -160,6 +171,11 @@ static uint64_t in_ms(uint64_t ns)
 	return (ns + 999999) / 1000000;
 }
 
+void rk__keeper_again(struct rk__supervisor *s)
+{
+	uv_timer_start(&s->keeper_timer, keeper_due, 0, 1);
+}
+
 /* While nobody serves it is urgent; otherwise the successor comes first. */
 static void schedule_standby(struct rk__supervisor *s, uint64_t delay_ns)
 {
@@ -222,6 +238,8 @@ void rk__supervisor_died(struct rk__supervisor *s, int status)
 
 	s->active->dead = true;
 	rk__server_hear(s->active);
+	if (rk__upgrade_server_died(s))
+		return;
 	rk__timers_killed(s);
 	if (s->views.server.fragile && e.cause != RK_CAUSE_STOP) {
 		rk__supervisor_fail(s, -EIO, "a server that was to be fragile "
@@ -273,7 +291,9 @@ static void init_handles(struct rk__supervisor *s)
 		uv_timer_init(&s->loop, timer[i]);
 		timer[i]->data = s;
 	}
-	uv_timer_start(&s->keeper_timer, keeper_due, 1, 1);
+	rk__upgrade_init(s);
+	if (!s->handed)
+		uv_timer_start(&s->keeper_timer, keeper_due, 1, 1);
 }
 
 static struct rk__supervisor *make(const struct rk__estate *e)
@@ -290,6 +310,8 @@ static struct rk__supervisor *make(const struct rk__estate *e)
 	memcpy(s->fuse_flags, e->fuse_flags, sizeof s->fuse_flags);
 	s->started_s = e->started_s;
 	s->holder = e->holder;
+	s->handed = e->handed;
+	s->was_handed = e->baton;
 	s->namespace[0] = s->namespace[1] = -1;
 	/* of a predecessor; standbys compare it with theirs */
 	s->generation = atomic_load(&s->board->takeover);
@@ -322,18 +344,35 @@ static int start_zygote(struct rk__supervisor *s, char *error)
 	return e;
 }
 
+/* The old supervisor of an upgrade, which has the name, may be on its way out
+ * still. */
+static int open_control(struct rk__supervisor *s, char *error)
+{
+	const struct timespec look = { .tv_nsec = NAME_LOOK_MS * 1000000 };
+	int e = rk__control_open(s, error);
+
+	for (unsigned i = 0; e == -EEXIST && s->was_handed && i < NAME_LOOKS;
+	     i++) {
+		nanosleep(&look, NULL);
+		e = rk__control_open(s, error);
+	}
+	return e;
+}
+
 static int start_loop(struct rk__supervisor *s, char *error)
 {
 	int e = rk__helpers_start(s, error);
 
 	if (e < 0)
 		return e;
-	e = rk__control_open(s, error);
+	e = s->handed ? 0 : open_control(s, error);
 	if (e < 0)
 		return e;
 	e = rk__watch_start(s);
 	if (!e)
 		e = rk__timers_start(s);
+	if (!e && s->handed)
+		e = rk__succeed_start(s);
 	if (e < 0) {
 		snprintf(error, RK_SERVER_ERROR_LEN, "cannot start: %s",
 			 strerror(-e));
@@ -343,7 +382,10 @@ static int start_loop(struct rk__supervisor *s, char *error)
 		uv_run(&s->loop, UV_RUN_ONCE);
 	if (s->stage == RK_STAGE_SERVING) {
 		rk__news_open(s);
-		return rk__control_listen(s);
+		e = rk__control_listen(s);
+		if (!e && s->owns)
+			rk__control_pause(s, false);
+		return e;
 	}
 	snprintf(error, RK_SERVER_ERROR_LEN, "%s", s->error);
 	return s->failed;
@@ -388,6 +430,8 @@ int rk__supervisor_inherit(struct rk__estate *estate, int socket,
 
 	estate->holder = socket;
 	e = start(estate, ret, error);
+	if (e < 0 && estate->handed)
+		rk__handed_fail(estate->handed->socket, error);
 	/* the predecessor's clients may have left them something to tell */
 	if (!e && rk__estate_lives(estate))
 		rk__notifiers_start(*ret);

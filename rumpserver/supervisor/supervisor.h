@@ -42,10 +42,18 @@ enum rk__message_type {
 	RK_MSG_FLUSH,		/* timer: make a flush point if anything is dirty */
 	RK_MSG_PING,		/* put a into board.heard: are you there? */
 	RK_MSG_PAGES,		/* fd: of cell `number`, generation a; none: no more */
+	RK_MSG_PAUSE,		/* fd: write the state there, and serve nobody; a:
+				 * which attempt */
+	RK_MSG_RESUME,		/* serve again */
+	RK_MSG_STATE,		/* fd: the state to begin with */
+	RK_MSG_GO,		/* the devices are yours: serve */
 	RK_MSG_STOP,		/* answer clients with ESHUTDOWN, flush, checkpoint, exit 0 */
 	/* up */
 	RK_MSG_READY,		/* serves; number: 1 if it took over */
 	RK_MSG_STOPPED,		/* number: 0 or an errno */
+	RK_MSG_PAUSED,		/* number: 0 or an errno; a: which attempt */
+	RK_MSG_PREPARED,	/* waits for RK_MSG_STATE */
+	RK_MSG_PROVEN,		/* has read it, and answers as it should */
 	/* RK_MSG_PAGES goes up as well: to be kept */
 };
 
@@ -111,6 +119,13 @@ bool rk__estate_hear(struct rk__estate *e, int socket);
 void rk__estate_abort(struct rk__estate *e);
 /* A supervisor can go on from it: a family was mounted. */
 bool rk__estate_lives(const struct rk__estate *e);
+/*
+ * When a supervisor has ended: may this program go on with what it keeps? Not
+ * if an upgrade gave it to another one, whose holder is *_successor, or if
+ * this is a new program that had not taken it (upgrade.h).
+ */
+bool rk__estate_is_ours(struct rk__estate *e);
+pid_t rk__estate_successor(const struct rk__estate *e);
 /* What its servers have done: changes if they do anything. */
 uint64_t rk__estate_progress(const struct rk__estate *e);
 
@@ -133,6 +148,9 @@ enum rk__unmount {
 /* The namespaces that programs who ask to share its mounts get. They stay the
  * caller's, and outlive the supervisor. */
 void rk__supervisor_share(struct rk__supervisor *s, int user_ns, int mount_ns);
+
+/* It ends with programs that only this one's owner knows of: no upgrade. */
+void rk__supervisor_bind(struct rk__supervisor *s);
 
 /* How its mounts are undone; called on a thread of its own, because it may
  * wait for the server. 0 or a negative errno. With it set, somebody else's

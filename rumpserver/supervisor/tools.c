@@ -112,7 +112,7 @@ void rk__control_answer_stop(struct rk__supervisor *s, int error,
 	}
 }
 
-static bool may_rule(struct rk__client *c, const char *sentence)
+bool rk__client_may_rule(struct rk__client *c, const char *sentence)
 {
 	if (c->attach.uid == geteuid() || c->attach.uid == 0)
 		return true;
@@ -124,7 +124,7 @@ void rk__client_stop(struct rk__client *c, bool unused)
 {
 	const struct rk__supervisor *s = c->sup;
 
-	if (!may_rule(c, "only its owner and root may stop a server"))
+	if (!rk__client_may_rule(c, "only its owner and root may stop a server"))
 		return;
 	if (unused && count_programs(s) + count_processes(s)) {
 		rk__client_status(c, -EBUSY, NULL);
@@ -140,7 +140,7 @@ void rk__client_share(struct rk__client *c)
 	struct rk__supervisor *s = c->sup;
 	struct rk_status status;
 
-	if (!may_rule(c, "only its owner and root may use a server"))
+	if (!rk__client_may_rule(c, "only its owner and root may use a server"))
 		return;
 	if (s->stage != RK_STAGE_SERVING) {
 		rk__client_status(c, -ESHUTDOWN, "it is being stopped");
@@ -166,7 +166,7 @@ void rk__client_watch(struct rk__client *c)
 {
 	static const struct rk_event end = { .kind = RK_HAPPENED_NOTHING };
 
-	if (!may_rule(c, "only its owner and root may watch a server"))
+	if (!rk__client_may_rule(c, "only its owner and root may watch a server"))
 		return;
 	c->kind = RK_HELLO_WATCH;
 	rk__news_each(c->sup, tell_watcher, c);

@@ -32,10 +32,10 @@
 #include <sys/wait.h>
 #include "daemon.h"
 #include "driver.h"
+#include "supervisor/upgrade.h"
 
 enum {
 	IDLE_MAX = 16,			/* supervisors in a row that did nothing */
-	REAP_LOOK_MS = 1, REAP_NOTIFIER_MS = 100, REAP_MAX_MS = 10000,
 };
 
 static struct rk__supervisor *supervisor;
@@ -183,13 +183,15 @@ static void tell_command(int *tell, const char *sentence)
 static int supervise(struct mount_request *q, struct rk__estate *estate,
 		     int socket, int *tell, char *error)
 {
-	bool first = !rk__estate_lives(estate);
+	bool first = !rk__estate_lives(estate) && !q->handed;
 	char ignored[RK_SERVER_ERROR_LEN];
 	int e = rk__supervisor_inherit(estate, socket, &supervisor, error);
 
 	if (e < 0)
 		return e;
 	take_signals();
+	if (q->lifeline[1])
+		rk__supervisor_bind(supervisor);
 	if (first)
 		e = is_shared(q) ? take_shared(q, error) :
 		    make_mount(q, error);
@@ -233,6 +235,19 @@ static _Noreturn void become_supervisor(struct holder *h, int socket)
 	_exit(RUMP_FAILED);
 }
 
+/* The supervisor has these: its end must be the end of them. */
+static void forget_handed(struct mount_request *q)
+{
+	int *const fd[] = { &q->handed->socket, &q->handed->listener,
+			    &q->handed->cells };
+
+	for (unsigned i = 0; i < sizeof fd / sizeof *fd; i++) {
+		if (*fd[i] >= 0)
+			close(*fd[i]);
+		*fd[i] = -1;
+	}
+}
+
 static pid_t fork_supervisor(struct holder *h)
 {
 	int pair[2];
@@ -251,6 +266,8 @@ static pid_t fork_supervisor(struct holder *h)
 	if (is_shared(h->q))
 		rk__shared_close_fuse(&h->q->shared);
 	fcntl(h->socket, F_SETFL, O_NONBLOCK);
+	if (h->q->handed)
+		forget_handed(h->q);
 	if (pid > 0 && h->asked)
 		kill(pid, h->asked);
 	return pid;
@@ -330,63 +347,28 @@ static int attend(struct holder *h, pid_t pid)
 	return status;
 }
 
-/* A notifier may wait in the kernel for a page that a successor has to bring,
- * and does nothing else any more. */
-static bool is_notifier(pid_t pid)
-{
-	char path[64], name[32] = "";
-	FILE *f;
-
-	snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	(void)!fgets(name, sizeof name, f);
-	fclose(f);
-	return strcmp(name, "rump-notifier\n") == 0;
-}
-
-static bool only_notifiers(void)
-{
-	char path[64];
-	int pid, others = 0;
-	FILE *f;
-
-	snprintf(path, sizeof path, "/proc/self/task/%d/children",
-		 (int)getpid());
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	while (fscanf(f, "%d", &pid) == 1)
-		others += !is_notifier(pid);
-	fclose(f);
-	return others == 0;
-}
-
-/* The whole family, which became ours. false: one of them does not die. */
-static bool reap(void)
-{
-	const struct timespec look = { .tv_nsec = REAP_LOOK_MS * 1000000 };
-	pid_t pid = 0;
-
-	for (int ms = 0; ms < REAP_MAX_MS; ms += REAP_LOOK_MS) {
-		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
-			;
-		if (pid < 0 && errno == ECHILD)
-			return true;
-		if (ms >= REAP_NOTIFIER_MS && only_notifiers())
-			return true;
-		nanosleep(&look, NULL);
-	}
-	return false;
-}
-
 /* It takes signals until it has done all there was to do, so one that dies of
  * ours had done it. */
 static bool has_ended(const struct holder *h, int status)
 {
 	return WIFEXITED(status) || (h->asked && WIFSIGNALED(status) &&
 				     WTERMSIG(status) == h->asked);
+}
+
+/* An upgrade took what we keep: the new holder goes on. Whoever waits for us
+ * in the foreground waits for that one. */
+static int follow(struct holder *h, int status)
+{
+	pid_t pid = rk__estate_successor(h->estate);
+
+	h->ended = true;
+	if (h->q->handed && !pid)
+		return RUMP_FAILED;	/* it never was ours */
+	if (h->asked)
+		kill(pid, h->asked);
+	if (h->q->foreground)
+		status = attend(h, pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 }
 
 /* One supervisor after the other; returns the exit status of the last. */
@@ -402,13 +384,16 @@ static int hold(struct holder *h)
 		if (pid < 0)
 			return RUMP_FAILED;
 		status = attend(h, pid);
+		if (!rk__estate_is_ours(h->estate))
+			return follow(h, status);
+		h->q->handed = NULL;
 		h->ended = has_ended(h, status);
 		if (h->ended)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 		before = progress;
 		progress = rk__estate_progress(h->estate);
 		idle = progress == before ? idle + 1 : 0;
-		if (!rk__estate_lives(h->estate) || idle > IDLE_MAX || !reap())
+		if (!rk__estate_lives(h->estate) || idle > IDLE_MAX || !reap_family())
 			return RUMP_FAILED;
 	}
 }
@@ -428,6 +413,18 @@ static int cannot_start(int e, char *error)
 {
 	snprintf(error, RK_SERVER_ERROR_LEN, "cannot start: %s", strerror(-e));
 	return e;
+}
+
+static int make_estate(struct mount_request *q, struct rk__estate **ret,
+		       char *error)
+{
+	int e = 0;
+
+	if (q->handed)
+		return rk__estate_adopt(&q->config, q->handed, ret, error);
+	if (is_shared(q) && q->config.fuse)
+		e = rk__shared_make(&q->config, &q->shared, error);
+	return e < 0 ? e : rk__estate_create(&q->config, ret, error);
 }
 
 /* Returns the exit status, or a negative errno with a sentence before there
@@ -450,15 +447,12 @@ static int run_holder(struct mount_request *q, int tell, char *error)
 	if (!q->config.name[0])
 		snprintf(q->config.name, sizeof q->config.name, "%d",
 			 (int)getpid());
-	if (is_shared(q) && q->config.fuse) {
-		e = rk__shared_make(&q->config, &q->shared, error);
-		if (e < 0)
-			return e;
-	}
-	e = rk__estate_create(&q->config, &h.estate, error);
+	e = make_estate(q, &h.estate, error);
 	if (e < 0)
 		return e;
-	if (q->config.mount[0].kind != RK_SOURCE_NONE)
+	if (q->handed)
+		note_mount(q);
+	else if (q->config.mount[0].kind != RK_SOURCE_NONE)
 		stale_clear_source(q->config.mount[0].source);
 	if (!q->foreground) {
 		leave_terminal();
@@ -543,6 +537,15 @@ static int in_background(struct mount_request *q, char *error)
 	if (e < 0 || q->lifeline[1])
 		sigprocmask(SIG_SETMASK, &old, NULL);
 	return e;
+}
+
+int daemon_take_over(struct mount_request *q, struct rk__handed *handed,
+		     char *error)
+{
+	q->handed = handed;
+	q->shared.user_ns = handed->user_ns;
+	q->shared.mount_ns = handed->mount_ns;
+	return run_holder(q, -1, error);
 }
 
 int daemon_start(struct mount_request *q, char *error)

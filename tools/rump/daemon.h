@@ -21,6 +21,7 @@ struct mount_request {
 	/* the daemon's own */
 	unsigned major, minor;		/* of the mount, when it is there */
 	struct rk__shared shared;	/* config.audience RK_AUDIENCE_SHARED */
+	struct rk__handed *handed;	/* it takes over from another program */
 };
 
 void mount_request_init(struct mount_request *ret);
@@ -37,6 +38,16 @@ int mount_prepare(struct mount_request *q, const char *dir, char *error);
 /* Starts it, and returns when it can be used (foreground: when it is gone).
  * A negative errno, and a sentence in error (RK_SERVER_ERROR_LEN). */
 int daemon_start(struct mount_request *q, char *error);
+
+/* The holder of a server that another program hands over; returns its exit
+ * status, or a negative errno with a sentence. */
+struct rk__handed;
+int daemon_take_over(struct mount_request *q, struct rk__handed *handed,
+		     char *error);
+
+/* Of a holder: reaps the whole family, which became its own. false: one of them
+ * does not die. */
+bool reap_family(void);
 
 /* --- start.c: the same for mounts that programs share ------------------------- */
 

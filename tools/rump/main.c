@@ -26,6 +26,7 @@ static const char help[] =
 "  stop     stop it\n"
 "  mount    mount a file system for the whole host\n"
 "  umount   unmount it and stop its server\n"
+"  upgrade  have another build take the place of a server that runs\n"
 "  ls       list servers and what they mount\n"
 "  ps       list servers and their processes\n"
 "  events   print what happened to servers, and what happens\n"
@@ -52,6 +53,7 @@ static const struct {
 	{ "start", cmd_start }, { "stop", cmd_stop },
 	{ "ls", cmd_ls }, { "ps", cmd_ps }, { "recover", cmd_recover },
 	{ "drivers", cmd_drivers }, { "events", cmd_events },
+	{ "upgrade", cmd_upgrade }, { "take-over", cmd_take_over },
 };
 
 int complain(const char *format, ...)

@@ -76,6 +76,23 @@ int ask_peer(const char *socket_path, enum rk_hello_kind kind,
 	return e;
 }
 
+int upgrade_peer(const char *socket_path, const char *program,
+		 struct rk_status *ret)
+{
+	struct rk_program p = { .path = "" };
+	int fd = greet(socket_path, RK_HELLO_UPGRADE, 0), e;
+
+	if (fd < 0)
+		return fd;
+	snprintf(p.path, sizeof p.path, "%s", program);
+	e = rk__message_send(fd, &p, sizeof p, NULL, 0);
+	/* it may have been refused already */
+	if (e == 0 || e == -EPIPE)
+		e = hear(fd, ret, NULL, 0);
+	close(fd);
+	return e;
+}
+
 static void wait_for_process(pid_t pid)
 {
 	struct pollfd p = { .events = POLLIN };

@@ -41,6 +41,9 @@ int make_absolute(const char *path, char *ret, size_t size);
 /* Asks the one at this socket. -EAGAIN: no answer in timeout_s, 0: for ever. */
 int ask_peer(const char *socket_path, enum rk_hello_kind kind,
 	     unsigned timeout_s, struct rk_status *ret);
+/* Has the one at this socket hand over to a program, and waits for it. */
+int upgrade_peer(const char *socket_path, const char *program,
+		 struct rk_status *ret);
 /* Returns when the processes of one that stopped have ended, too. */
 void wait_for_end(const struct rk_status *status);
 /* Begins to use the one called name: a connection, which says so until it is
@@ -61,6 +64,9 @@ int cmd_mount(int argc, char **argv);
 int cmd_umount(int argc, char **argv);
 int cmd_start(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
+int cmd_upgrade(int argc, char **argv);
+/* What an old server starts as the new one. */
+int cmd_take_over(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_events(int argc, char **argv);
