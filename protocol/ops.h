@@ -103,7 +103,9 @@
 	OP(look,	71, BY_PATH, 0)					\
 	OP(pin,		72, BY_FD,   MUTATES | PROCESS)			\
 	OP(pin_sync,	73, BY_NONE, MUTATES | BLOCKS | DURABLE)	\
-	OP(unpin,	74, BY_NONE, MUTATES | STAGES | FILES | PROCESS)
+	OP(unpin,	74, BY_NONE, MUTATES | STAGES | FILES | PROCESS)	\
+	OP(checkpoint,	75, BY_NONE, MUTATES | BLOCKS | DURABLE)	\
+	OP(checkpoint_delete, 76, BY_NONE, MUTATES | BLOCKS | DURABLE)
 
 #define ARGS_null(A)
 #define ARGS_openat(A)		A(DIR, dirfd) A(PATH, path) A(U32, flags) A(U32, mode)
@@ -206,5 +208,13 @@
 #define ARGS_pin(A)		A(FD, fd) A(U32, prot) A(U32, flags) A(OUTS, struct rk_hot, hot)
 #define ARGS_pin_sync(A)	A(U32, pin) A(I64, offset) A(U64, length) A(U32, wait)
 #define ARGS_unpin(A)		A(U32, pin)
+/*
+ * A named checkpoint of all images that the server writes: what they hold of all
+ * that was answered before. label: letters, digits, '.', '_' and '-', up to 63,
+ * the first a letter or a digit. For root and the server's owner. delete removes
+ * one, wherever it is.
+ */
+#define ARGS_checkpoint(A)	A(NAME, label)
+#define ARGS_checkpoint_delete(A) A(NAME, label)
 
 #endif

@@ -19,6 +19,7 @@
 #include "driver.h"
 #include "keeper/journal.h"
 #include "keeper/keeper.h"
+#include "keeper/undo.h"
 #include "local_int.h"
 
 enum {
@@ -37,6 +38,7 @@ static struct device {
 	struct rk__image *image;
 	enum rk_source kind;
 	struct rk__journal journal;
+	struct rk__undo undo;
 	bool has_journal;
 	int error;			/* of a flush: no other is tried */
 	struct block *table;		/* open addressing, never a hole */
@@ -357,8 +359,28 @@ int rk__blocks_finish(uint32_t mount)
 	int r = rk__blocks_flush(mount);
 
 	if (r == 0 && d->has_journal)
-		unlink(d->image->journal);
+		rk__image_settled(d->image);
 	return r;
+}
+
+int rk__blocks_order(const struct rk__order *o)
+{
+	bool make = o->action == RK_ORDER_MAKE, any = false;
+	int r = 0;
+
+	for (unsigned i = 0; i < RK_MOUNTS_MAX && r == 0 && make; i++)
+		if (devices[i].has_journal &&
+		    rk__undo_find(&devices[i].undo.head, o->label) >= 0)
+			r = -EEXIST;
+	for (unsigned i = 0; i < RK_MOUNTS_MAX && r == 0; i++) {
+		if (!devices[i].has_journal)
+			continue;
+		r = make ? rk__undo_mark(&devices[i].undo, o) :
+			   rk__undo_delete(&devices[i].undo, o->label);
+		any |= r == 0;
+		r = r == -ENOENT ? 0 : r;
+	}
+	return r == 0 && !any ? -ENOENT : r;
 }
 
 uint64_t rk__blocks_dirty(void)
@@ -429,7 +451,7 @@ int rk__blocks_open(uint32_t mount, const struct rk__mount_spec *spec,
 		return 0;
 	if (!image->journal_new)
 		r = rk__journal_replay(image->rw_fd, image->journal_fd,
-				       &replayed, error);
+				       image->undo_fd, &replayed, error);
 	if (r < 0)
 		return r;
 	r = rk__journal_open(&d->journal, image->journal_fd, image->rw_fd,
@@ -441,6 +463,11 @@ int rk__blocks_open(uint32_t mount, const struct rk__mount_spec *spec,
 		return r;
 	}
 	rk__journal_sync_name(image->journal_fd);
+	rk__journal_sync_name(image->undo_fd);
+	/* Without them, if that must be: the file says why. */
+	(void)rk__undo_open(&d->undo, image->undo_fd, image->rw_fd,
+			    image->size);
+	d->journal.undo = &d->undo;
 	d->has_journal = true;
 	return 0;
 }
@@ -453,7 +480,9 @@ void rk__blocks_close(uint32_t mount)
 		if (d->table[i].used)
 			free(d->table[i].data);
 	free(d->table);
-	if (d->has_journal)
+	if (d->has_journal) {
 		rk__journal_close(&d->journal);
+		rk__undo_close(&d->undo);
+	}
 	*d = (struct device){ 0 };
 }

@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 #include "core/syscalls.h"
 #include "core/task.h"
@@ -205,6 +207,28 @@ enum rk__outcome rk__serve_fsync(struct rk__handle *h, uint32_t mount)
 {
 	h->result = flush(mount);
 	h->out_len = 0;
+	return RK_DONE;
+}
+
+/* Nobody dies here and runs it again: the token is only to be none of others. */
+enum rk__outcome rk__serve_order(struct rk__handle *h, uint64_t proc,
+				 uint32_t action, const char *label)
+{
+	struct rk__order o = { .action = action };
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	o.sec = now.tv_sec;
+	o.nsec = (uint32_t)now.tv_nsec;
+	memcpy(o.label, label, strlen(label));
+	h->result = flush(RK_MOUNTS_MAX);
+	h->out_len = 0;
+	while (h->result == 0 && o.token == 0)
+		if (getrandom(&o.token, sizeof o.token, 0) < 0 &&
+		    errno != EINTR)
+			h->result = -errno;
+	if (h->result == 0)
+		h->result = rk__blocks_order(&o);
 	return RK_DONE;
 }
 
@@ -425,6 +449,7 @@ static int start(const char *const *mount, unsigned n, char *error)
 	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++)
 		local.image[i] = (struct rk__image){
 			.rw_fd = -1, .ro_fd = -1, .journal_fd = -1,
+			.undo_fd = -1,
 		};
 	if (!local.family.lasting)
 		local.family.lasting = calloc(RK_MOUNTS_MAX * RK_STACK_MAX,

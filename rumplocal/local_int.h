@@ -5,7 +5,7 @@
 #ifndef RK_LOCAL_INT_H
 #define RK_LOCAL_INT_H
 
-#include "recovery/recovery.h"
+#include "recovery/order.h"
 #include "supervisor/make.h"
 
 /* --- memory.c: what an op changes is taken back whole if it fails --------- */
@@ -28,6 +28,8 @@ void rk__blocks_rollback(void);
 uint64_t rk__blocks_dirty(void);
 /* Makes all that is committed durable, as one transaction of the journal. */
 int rk__blocks_flush(uint32_t mount);
+/* Makes or removes a checkpoint, after a flush: on all devices that are written. */
+int rk__blocks_order(const struct rk__order *o);
 /* The last flush: the image has it all, and the journal goes. */
 int rk__blocks_finish(uint32_t mount);
 

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "driver.h"
-#include "../recovery/recovery.h"
+#include "../recovery/order.h"
 #include "types.h"
 
 enum {
@@ -188,7 +188,8 @@ struct rk__core {
 	uint32_t pin_handle;		/* the last that was given */
 	struct rk__pin pin[RK_PINS_MAX];
 };
-_Static_assert(sizeof(struct rk__core) < RK_TABLES_SIZE, "core fits its region");
+_Static_assert(sizeof(struct rk__core) < RK_ORDER_OFFSET,
+	       "core fits its region");
 
 #define rk__core ((struct rk__core *)RK_CORE_AT)
 
@@ -207,6 +208,7 @@ extern const struct rk_driver *rk__lower[RK_MOUNTS_MAX][RK_STACK_MAX - 1];
 extern void *rk__top_fs[RK_MOUNTS_MAX];
 /* Set by the server from its family. */
 extern bool rk__mount_read_only[RK_MOUNTS_MAX];
+extern uint32_t rk__owner;		/* the user whose server it is */
 
 /* Who asks. Groups come from the kernel, never from the request. */
 struct rk__cred {

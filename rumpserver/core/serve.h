@@ -127,6 +127,15 @@ bool rk__serve_held(bool in_any_case);
  */
 enum rk__outcome rk__serve_fsync(struct rk__handle *h, uint32_t mount);
 
+/*
+ * Has a checkpoint made or removed (recovery/order.h), exactly once, and answers
+ * when that is durable. proc: token of who asks. A signal does not end it.
+ * h->result: 0, what the keeper says (undo.h), or that no flush point could be
+ * made.
+ */
+enum rk__outcome rk__serve_order(struct rk__handle *h, uint64_t proc,
+				 uint32_t action, const char *label);
+
 /* The keeper made a flush point durable. */
 void rk__serve_flushed(void);
 /* A flush point without anybody waiting for it, if anything needs one. */

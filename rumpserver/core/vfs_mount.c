@@ -9,6 +9,7 @@
 #include "vfs_int.h"
 
 bool rk__mount_read_only[RK_MOUNTS_MAX];
+uint32_t rk__owner;
 static bool has_device[RK_MOUNTS_MAX];
 
 static void restart_mount(const struct rk__family *f, uint32_t mount)
@@ -31,6 +32,7 @@ void rk__vfs_restart(const struct rk__family *f)
 {
 	uint32_t i;
 
+	rk__owner = f->owner;
 	for (i = 0; i < f->n_mounts; i++)
 		restart_mount(f, i);
 	rk__process_start(is_process(f));

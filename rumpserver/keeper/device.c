@@ -3,6 +3,7 @@
  * wants to see, or to fail, what reaches a device links its own instead.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 #include "keeper/journal.h"
@@ -62,4 +63,11 @@ uint64_t rk__device_size(int fd)
 	off_t end = lseek(fd, 0, SEEK_END);
 
 	return end < 0 ? 0 : (uint64_t)end;
+}
+
+void rk__device_punch(int fd, uint64_t off, uint64_t len)
+{
+	if (len)
+		(void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				(off_t)off, (off_t)len);
 }

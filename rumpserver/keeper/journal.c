@@ -320,9 +320,12 @@ static int write_data(struct run *run, uint32_t n, rk__journal_data_fn *data,
 		      void *arg)
 {
 	for (uint32_t i = 0; i < n; i++) {
+		const void *content = data(arg, i);
 		int r;
 
-		memcpy(run->buf + run->len, data(arg, i), RK_PAGE);
+		if (!content)
+			return -EIO;
+		memcpy(run->buf + run->len, content, RK_PAGE);
 		XXH3_64bits_update(run->hash, run->buf + run->len, RK_PAGE);
 		run->len += RK_PAGE;
 		if (i == n / 2)

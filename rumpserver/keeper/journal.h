@@ -88,7 +88,12 @@ struct rk__journal {
 	 * written, or sorted by block with the newest of each. */
 	struct rk__logged *logged;
 	size_t n_logged, max_logged;
+	/* Where what the image holds is saved before it is overwritten; NULL
+	 * until the caller of rk__journal_open sets it. */
+	struct rk__undo *undo;
 };
+
+struct rk__undo;
 
 /* --- place.c ------------------------------------------------------------ */
 
@@ -116,8 +121,8 @@ int rk__journal_open(struct rk__journal *j, int fd, int image_fd,
 void rk__journal_close(struct rk__journal *j);
 
 /* Appends a transaction of n blocks and makes it durable. data(arg, i) gives
- * the content of block[i], valid until the next call. On error nothing counts
- * and the journal must not be used any more. */
+ * the content of block[i], valid until the next call, or NULL: it cannot be
+ * had (-EIO). On error nothing counts and the journal must not be used any more. */
 typedef const void *rk__journal_data_fn(void *arg, uint32_t i);
 int rk__journal_append(struct rk__journal *j, const uint64_t *block,
 		       uint32_t n, rk__journal_data_fn *data, void *arg);
@@ -128,8 +133,9 @@ int rk__journal_reset(struct rk__journal *j);
 
 /* --- replay.c ----------------------------------------------------------- */
 
-/* Copies the newest content of each logged block to the image and makes that
- * durable. logged is sorted then. replay: which crash point is passed. */
+/* Copies the newest content of each logged block to the image, after what it
+ * overwrites was saved (undo.h), and makes that durable. logged is sorted then.
+ * replay: which crash point is passed. */
 int rk__journal_copy(struct rk__journal *j, bool replay);
 
 /* --- device.c: the only calls that write to images and journals --------- */
@@ -140,5 +146,7 @@ int rk__device_read(int fd, void *buf, size_t len, uint64_t off);
 int rk__device_sync(int fd);
 /* 0 if it cannot be told. */
 uint64_t rk__device_size(int fd);
+/* Nobody will read this again. Frees its space, where that can be done. */
+void rk__device_punch(int fd, uint64_t off, uint64_t len);
 
 #endif

@@ -41,6 +41,7 @@ static struct {
 	struct rk__log log;
 	uint8_t *core, *driver;		/* the images of the regions */
 	struct rk__store store[RK_MOUNTS_MAX];
+	bool told_void[RK_MOUNTS_MAX];
 } keeper;
 
 static uint64_t load(const _Atomic uint64_t *word)
@@ -165,26 +166,67 @@ static uint64_t fresh_blocks(void)
 	return n;
 }
 
+/* The image goes on without its named checkpoints: once to whoever looks. */
+static void tell_void(uint32_t i)
+{
+	const struct rk__undo *u = &keeper.store[i].undo;
+	bool is_void = u->head.n > 0 && !rk__undo_active(u);
+	uint32_t why = u->head.n ? u->head.checkpoint[u->head.n - 1].why : 0;
+	char text[RK_SERVER_ERROR_LEN + 128];
+	int n;
+
+	if (is_void && !keeper.told_void[i]) {
+		n = snprintf(text, sizeof text, "rump: the checkpoints of "
+			     "%.200s can no longer be restored: %s\n",
+			     keeper.family->mount[i].source,
+			     rk__undo_void_text(why));
+		(void)!write(STDERR_FILENO, text, (size_t)n);
+	}
+	keeper.told_void[i] = is_void;
+}
+
 static int checkpoint(uint64_t longer_than)
 {
 	int r = 0;
 
 	for (uint32_t i = 0; i < keeper.family->n_mounts && r == 0; i++)
-		if (keeper.store[i].journal.end > longer_than)
+		if (keeper.store[i].journal.end > longer_than) {
 			r = rk__store_checkpoint(&keeper.store[i]);
+			tell_void(i);
+		}
 	return r;
+}
+
+/* Is there one that was not reported yet? */
+static bool has_order(const struct rk__order *o)
+{
+	return o->token && o->token != load(&keeper.log.keeper->order_token);
+}
+
+static void report(const struct rk__order *o, int result)
+{
+	struct rk__log_keeper *k = keeper.log.keeper;
+
+	atomic_store(&k->order_result, result);
+	atomic_store_explicit(&k->order_token, o->token, memory_order_release);
 }
 
 static void flush(const struct rk__record_view *v)
 {
-	bool last = v->flags & RK_RECORD_CHECKPOINT;
+	const struct rk__order *o =
+		(const struct rk__order *)(keeper.core + RK_ORDER_OFFSET);
+	bool last = v->flags & RK_RECORD_CHECKPOINT, ordered = has_order(o);
 	int r = device_error();
 
 	for (uint32_t i = 0; i < keeper.family->n_mounts && r == 0; i++)
 		r = rk__store_flush(&keeper.store[i]);
-	/* Who asked for a checkpoint will remove the journals. */
-	if (r == 0 && last)
+	/* Who asked for a checkpoint will remove the journals; and a named one
+	 * is of what the image holds. */
+	if (r == 0 && (last || ordered))
 		r = checkpoint(0);
+	if (r == 0 && ordered)
+		report(o, rk__order_carry_out(keeper.store,
+					      keeper.family->n_mounts, o));
 	/* Durable before anybody hears of it; a checkpoint that nobody asked
 	 * for may take its time after that. */
 	if (r == 0) {
@@ -369,16 +411,21 @@ static int open_device(const struct rk__family *f, uint32_t i, bool replay,
 	int r;
 
 	if (replay && d->journal_fd >= 0) {
-		r = rk__journal_replay(d->fd, d->journal_fd, &n, error);
+		r = rk__journal_replay(d->fd, d->journal_fd, d->undo_fd, &n,
+				       error);
 		if (r < 0)
 			return r;
 		rk__journal_sync_name(d->journal_fd);
+		if (d->undo_fd >= 0)
+			rk__journal_sync_name(d->undo_fd);
 	}
 	r = rk__store_open(&keeper.store[i], d);
 	if (r < 0)
 		snprintf(error, RK_SERVER_ERROR_LEN,
 			 "cannot open the journal of %.128s: %s",
 			 f->mount[i].source, strerror(-r));
+	else if (replay)
+		tell_void(i);
 	return r;
 }
 

@@ -12,14 +12,14 @@
 
 /*
  * Before anything is served: replays the journal of each device, so that the
- * image holds the last flush point. 0, or a negative errno with a sentence in
+ * image holds the last flush point. undo_fd: for its checkpoints (undo.h), or -1. 0, or a negative errno with a sentence in
  * error (RK_SERVER_ERROR_LEN). Blocks on device I/O. *ret_replayed: number of
  * transactions replayed. -EMEDIUMTYPE: the journal is of another image, or the
  * image was changed since; -EUCLEAN: the journal is damaged. Nothing was
  * written then. May be killed and called again.
  */
-int rk__journal_replay(int image_fd, int journal_fd, unsigned *ret_replayed,
-		       char *error);
+int rk__journal_replay(int image_fd, int journal_fd, int undo_fd,
+		       unsigned *ret_replayed, char *error);
 
 /* The keeper's life: never returns. ready_fd: one byte is written to it when
  * replay (if `replay`) is done and records can be applied; on failure, the

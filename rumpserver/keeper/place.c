@@ -1,5 +1,6 @@
 /*
- * place.c - where the journal of an image is.
+ * place.c - where the journal of an image is, and what was saved for its
+ * checkpoints.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include "keeper/journal.h"
+#include "keeper/undo.h"
 
 static int make_directories(char *path)
 {
@@ -27,7 +29,8 @@ static int make_directories(char *path)
 	return 0;
 }
 
-static int state_path(const struct stat *st, char *ret, size_t size)
+static int state_path(const struct stat *st, const char *what, char *ret,
+		      size_t size)
 {
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 	bool block = S_ISBLK(st->st_mode);
@@ -46,8 +49,8 @@ static int state_path(const struct stat *st, char *ret, size_t size)
 		return -ENOENT;
 	if (n < 0 || (size_t)n >= size)
 		return -ENAMETOOLONG;
-	n += snprintf(ret + n, size - (size_t)n, "%x-%x-%llu.rump-journal",
-		      major(dev), minor(dev), ino);
+	n += snprintf(ret + n, size - (size_t)n, "%x-%x-%llu.%s",
+		      major(dev), minor(dev), ino, what);
 	return (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
@@ -77,11 +80,12 @@ static bool goes_beside(char *real, const struct stat *st)
 	return may && S_ISREG(st->st_mode) && st->st_nlink == 1;
 }
 
-static int choose(char *real, const struct stat *st, char *ret, size_t size)
+static int choose(char *real, const struct stat *st, const char *what,
+		  char *ret, size_t size)
 {
 	char beside[4096 + 64];
-	int n = snprintf(beside, sizeof beside, "%s.rump-journal", real);
-	int r = state_path(st, ret, size);
+	int n = snprintf(beside, sizeof beside, "%s.%s", real, what);
+	int r = state_path(st, what, ret, size);
 
 	if (n < 0 || (size_t)n >= sizeof beside)
 		return -ENAMETOOLONG;
@@ -92,7 +96,7 @@ static int choose(char *real, const struct stat *st, char *ret, size_t size)
 	return r < 0 ? r : make_directories(ret);
 }
 
-int rk__journal_path(const char *image, char *ret, size_t size)
+static int place_of(const char *image, const char *what, char *ret, size_t size)
 {
 	char *real = realpath(image, NULL);
 	struct stat st;
@@ -101,9 +105,19 @@ int rk__journal_path(const char *image, char *ret, size_t size)
 	if (!real || stat(real, &st) < 0)
 		r = -errno;
 	else
-		r = choose(real, &st, ret, size);
+		r = choose(real, &st, what, ret, size);
 	free(real);
 	return r;
+}
+
+int rk__journal_path(const char *image, char *ret, size_t size)
+{
+	return place_of(image, "rump-journal", ret, size);
+}
+
+int rk__undo_path(const char *image, char *ret, size_t size)
+{
+	return place_of(image, "rump-checkpoints", ret, size);
 }
 
 void rk__journal_sync_name(int fd)

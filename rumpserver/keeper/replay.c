@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "keeper/journal.h"
 #include "keeper/keeper.h"
+#include "keeper/undo.h"
 
 enum {
 	RUN_BLOCKS = 64,		/* that are copied in one call */
@@ -62,11 +63,36 @@ static int copy_run(const struct rk__journal *j, size_t i, size_t n)
 					    len < left ? len : left, off);
 }
 
-int rk__journal_copy(struct rk__journal *j, bool replay)
+static int save_old(const struct rk__journal *j)
 {
+	uint64_t *block;
+	static uint8_t first[RK_PAGE];
+	bool has_first = j->n_logged && j->logged[0].block == 0;
 	int r = 0;
 
+	if (!j->undo || !rk__undo_active(j->undo))
+		return 0;
+	if (has_first)
+		r = rk__device_read(j->fd, first, sizeof first,
+				    j->logged[0].at);
+	block = malloc(j->n_logged * sizeof *block + 1);
+	if (!block)
+		r = -ENOMEM;
+	for (size_t i = 0; i < j->n_logged && r == 0; i++)
+		block[i] = j->logged[i].block;
+	if (r == 0)
+		rk__undo_keep(j->undo, block, j->n_logged,
+			      has_first ? first : NULL);
+	free(block);
+	return r;
+}
+
+int rk__journal_copy(struct rk__journal *j, bool replay)
+{
+	int r;
+
 	newest_of_each(j);
+	r = save_old(j);
 	for (size_t i = 0; i < j->n_logged && r == 0;) {
 		size_t n = run_at(j, i);
 
@@ -98,9 +124,10 @@ static void explain(int r, int journal_fd, char *error)
 	snprintf(error, RK_SERVER_ERROR_LEN, what, path, strerror(-r));
 }
 
-int rk__journal_replay(int image_fd, int journal_fd, unsigned *ret_replayed,
-		       char *error)
+int rk__journal_replay(int image_fd, int journal_fd, int undo_fd,
+		       unsigned *ret_replayed, char *error)
 {
+	static struct rk__undo undo;
 	struct rk__journal j;
 	unsigned n = 0;
 	int r = rk__journal_open(&j, journal_fd, image_fd,
@@ -108,9 +135,13 @@ int rk__journal_replay(int image_fd, int journal_fd, unsigned *ret_replayed,
 
 	if (r == 0 && j.number > 0) {
 		n = (unsigned)j.number;
+		/* Of one that fails nothing can be kept. */
+		(void)rk__undo_open(&undo, undo_fd, image_fd, j.image_size);
+		j.undo = &undo;
 		r = rk__journal_copy(&j, true);
 		if (r == 0)
 			r = rk__journal_reset(&j);
+		rk__undo_close(&undo);
 	}
 	if (r < 0)
 		explain(r, journal_fd, error);

@@ -120,9 +120,14 @@ int rk__store_open(struct rk__store *s, const struct rk__device *d)
 				     d->size);
 	if (r == 0)
 		r = take_over(s);
-	if (r < 0)
+	if (r < 0) {
 		rk__store_close(s);
-	return r;
+		return r;
+	}
+	/* Without them, if that must be: the file says why. */
+	(void)rk__undo_open(&s->undo, d->undo_fd, d->fd, d->size);
+	s->journal.undo = &s->undo;
+	return 0;
 }
 
 void rk__store_close(struct rk__store *s)
@@ -135,6 +140,7 @@ void rk__store_close(struct rk__store *s)
 		munmap(s->fresh_bit, map_size(s));
 	free(s->fresh);
 	rk__journal_close(&s->journal);
+	rk__undo_close(&s->undo);
 	*s = (struct rk__store){ 0 };
 }
 
@@ -176,7 +182,7 @@ int rk__store_put_new(struct rk__store *s, uint64_t block, uint32_t n,
 	if (block >= s->blocks || n > s->blocks - block)
 		return -EINVAL;
 	if (block > 0 && (block + n) * RK_PAGE <= s->device->size &&
-	    !any_present(s, block, n)) {
+	    !any_present(s, block, n) && rk__undo_covers(&s->undo, block, n)) {
 		s->unsynced = true;
 		*ret_failed = rk__device_write(s->device->fd, data,
 					       n * (size_t)RK_PAGE,

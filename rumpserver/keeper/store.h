@@ -16,7 +16,8 @@
  * bit gone and turns to the device.
  *
  * A block that the last flush point does not use needs none of that, if no older
- * content of it is in overlay or journal: it goes to its place in the image,
+ * content of it is in overlay or journal and no checkpoint (undo.h) needs what
+ * the image holds there: it goes to its place in the image,
  * which is synced before the journal says that it is part of anything.
  *
  * A keeper that takes over does not know which blocks were fresh: it takes all
@@ -26,6 +27,7 @@
 #define RK_STORE_H
 
 #include "keeper/journal.h"
+#include "keeper/undo.h"
 
 struct rk__store {
 	const struct rk__device *device;
@@ -37,6 +39,7 @@ struct rk__store {
 	size_t n_fresh, max_fresh;
 	bool unsynced;			/* the image: blocks were put there */
 	struct rk__journal journal;
+	struct rk__undo undo;
 };
 
 /* Takes over what is there. No journal is touched if the device is read-only.
@@ -55,5 +58,12 @@ int rk__store_put_new(struct rk__store *s, uint64_t block, uint32_t n,
 int rk__store_flush(struct rk__store *s);
 /* Brings the image up to the last flush point and empties the journal. */
 int rk__store_checkpoint(struct rk__store *s);
+
+/* --- order.c -------------------------------------------------------------- */
+
+/* On all devices that are written, whose images hold the flush point that it is
+ * about: 0 or what to answer. May be done again. */
+int rk__order_carry_out(struct rk__store *store, unsigned n,
+			const struct rk__order *o);
 
 #endif

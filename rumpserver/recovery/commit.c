@@ -452,6 +452,14 @@ int rk__flush_error(void)
 	return atomic_load(&rk__log.keeper->error);
 }
 
+bool rk__order_result(uint64_t token, int *ret)
+{
+	if (load(&rk__log.keeper->order_token) != token)
+		return false;
+	*ret = atomic_load(&rk__log.keeper->order_result);
+	return true;
+}
+
 uint64_t rk__dirty_bytes(void)
 {
 	return load(&rk__log.keeper->dirty_blocks) * RK_PAGE;

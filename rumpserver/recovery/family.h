@@ -122,6 +122,7 @@ struct rk__mount_spec {
 struct rk__device {
 	int fd;				/* the image; read-only in the server */
 	int journal_fd;			/* -1: read-only mount */
+	int undo_fd;			/* of its checkpoints (keeper/undo.h), or -1 */
 	int overlay_fd;			/* sparse memfd, block b at b * RK_PAGE */
 	int bitmap_fd;			/* memfd, one bit a block: present in the overlay */
 	uint64_t size;			/* bytes */
@@ -143,6 +144,7 @@ struct rk__family {
 	struct rk__mount_spec mount[RK_MOUNTS_MAX];
 	struct rk__device device[RK_MOUNTS_MAX];
 	uint32_t n_mounts;
+	uint32_t owner;			/* uid of whoever started it */
 	/* To measure what survival costs: commits carry blocks only, and
 	 * requests stand in memory of the server. Its death is the end. */
 	bool fragile;
@@ -158,7 +160,7 @@ struct rk__family {
 	X(checkpoint_half_done) X(replay_half_done)			\
 	X(recover_loaded) X(recover_half_posted) X(recover_asked)	\
 	X(recover_half_resumed) X(forget_taken) X(request_copied)	\
-	X(answer_noted)								\
+	X(answer_noted) X(undo_half_saved) X(undo_not_counted) X(order_half_done) \
 	X(upgrade_prepared) X(upgrade_paused) X(upgrade_written)		\
 	X(upgrade_read) X(upgrade_canaried) X(upgrade_switched)			\
 	X(pages_unmarked) X(pages_marked) X(pages_half_done) X(pages_not_even)

@@ -90,6 +90,10 @@ struct rk__log_keeper {			/* page 1 */
 	_Atomic uint32_t moved;		/* futex: bumped whenever a word above moved */
 	_Atomic int32_t error;		/* negative errno: a device failed; flushes fail from now on */
 	_Atomic uint64_t dirty_blocks;	/* in the overlays, not yet in a journal */
+	/* The last order (order.h) that was carried out, and what came of it: 0 or
+	 * a negative errno. The token is written last. */
+	_Atomic uint64_t order_token;
+	_Atomic int32_t order_result;
 };
 
 struct rk__log {

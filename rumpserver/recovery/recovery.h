@@ -113,6 +113,9 @@ uint64_t rk__committed_seq(void);
 uint64_t rk__flushed_seq(void);
 /* A negative errno once the device failed: flushes fail from then on. */
 int rk__flush_error(void);
+/* Has the keeper carried this order out (order.h)? Then *ret is what came of
+ * it. */
+bool rk__order_result(uint64_t token, int *ret);
 /* Bytes of overlay that wait for a flush. */
 uint64_t rk__dirty_bytes(void);
 

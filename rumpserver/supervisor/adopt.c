@@ -14,6 +14,7 @@
 #include "core/external.h"
 #include "gate/fuse.h"
 #include "keeper/journal.h"
+#include "keeper/undo.h"
 #include "supervisor/drivers.h"
 #include "supervisor/spec.h"
 #include "supervisor/upgrade.h"
@@ -141,6 +142,7 @@ static void blank(struct rk__handed *h, int socket)
 	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++) {
 		h->image[i] = (struct rk__image){
 			.rw_fd = -1, .ro_fd = -1, .journal_fd = -1,
+			.undo_fd = -1,
 		};
 		h->inbox[i] = h->fuse[i] = -1;
 		for (unsigned k = 0; k < 4; k++)
@@ -157,6 +159,7 @@ static void take(struct rk__handed *h, const struct rk__hand *m, const int *fd)
 		h->image[i].rw_fd = fd[0];
 		h->image[i].ro_fd = fd[1];
 		h->image[i].journal_fd = fd[2];
+		h->image[i].undo_fd = fd[3];
 		h->image[i].size = m->a;
 		break;
 	case RK_HAND_OVERLAY:
@@ -176,14 +179,23 @@ static void take(struct rk__handed *h, const struct rk__hand *m, const int *fd)
 	}
 }
 
-/* A journal's name is where the old one made it. */
+/* Names of journals, and of files of checkpoints, are where the old one made
+ * them. */
 static void find_journals(const struct rk__config *c, struct rk__handed *h)
 {
-	for (uint32_t i = 0; i < c->n_mounts; i++)
-		if (h->image[i].journal_fd >= 0 &&
-		    rk__journal_path(c->mount[i].source, h->image[i].journal,
-				     sizeof h->image[i].journal) < 0)
-			h->image[i].journal[0] = 0;
+	for (uint32_t i = 0; i < c->n_mounts; i++) {
+		struct rk__image *image = &h->image[i];
+		const char *source = c->mount[i].source;
+
+		if (image->journal_fd >= 0 &&
+		    rk__journal_path(source, image->journal,
+				     sizeof image->journal) < 0)
+			image->journal[0] = 0;
+		if (image->undo_fd >= 0 &&
+		    rk__undo_path(source, image->undo,
+				  sizeof image->undo) < 0)
+			image->undo[0] = 0;
+	}
 }
 
 static int take_plan(struct rk__handed *h, struct rk__config *c, char *error)

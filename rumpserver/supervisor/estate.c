@@ -69,8 +69,7 @@ int rk__estate_init(const struct rk__config *config, struct rk__estate *ret,
 void rk__estate_finish(struct rk__estate *e)
 {
 	for (uint32_t i = 0; i < e->config.n_mounts; i++)
-		if (e->image[i].journal_new)
-			unlink(e->image[i].journal);
+		rk__image_unmake(&e->image[i]);
 	rk__views_finish(&e->views);
 }
 

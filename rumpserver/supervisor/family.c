@@ -164,6 +164,7 @@ static int make_device(struct rk__views *v, unsigned n,
 
 	k->fd = i->rw_fd;
 	k->journal_fd = i->journal_fd;
+	k->undo_fd = i->undo_fd;
 	s->fd = i->ro_fd;
 	k->size = s->size = i->size;
 	if (!handed)
@@ -175,13 +176,14 @@ static int make_device(struct rk__views *v, unsigned n,
 static void blank(struct rk__family *f)
 {
 	memset(f, 0, sizeof *f);
+	f->owner = geteuid();
 	f->core_fd = f->driver_fd = f->log_fd = f->keeper_event = -1;
 	f->cells_fd = -1;
 	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++) {
 		f->inbox_fd[i] = f->fuse_fd[i] = -1;
 		f->device[i] = (struct rk__device){
-			.fd = -1, .journal_fd = -1, .overlay_fd = -1,
-			.bitmap_fd = -1,
+			.fd = -1, .journal_fd = -1, .undo_fd = -1,
+			.overlay_fd = -1, .bitmap_fd = -1,
 		};
 	}
 }
@@ -244,8 +246,7 @@ no_memory:
 		 "cannot make the shared memory: %s", strerror(-e));
 fail:
 	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++)
-		if (image[i].journal_new)
-			unlink(image[i].journal);
+		rk__image_unmake(&image[i]);
 	rk__views_finish(v);
 	return e;
 }
@@ -274,7 +275,7 @@ int rk__views_adopt(const struct rk__config *c, struct rk__views *v,
 }
 
 /* Every descriptor of a view, in a fixed order. */
-enum { FDS_MAX = 5 + RK_MOUNTS_MAX * 6 };
+enum { FDS_MAX = 5 + RK_MOUNTS_MAX * 7 };
 
 static void list_fds(const struct rk__family *f, int *ret)
 {
@@ -290,6 +291,7 @@ static void list_fds(const struct rk__family *f, int *ret)
 		*p++ = f->fuse_fd[i];
 		*p++ = f->device[i].fd;
 		*p++ = f->device[i].journal_fd;
+		*p++ = f->device[i].undo_fd;
 		*p++ = f->device[i].overlay_fd;
 		*p++ = f->device[i].bitmap_fd;
 	}

@@ -21,6 +21,7 @@
 #include <sys/sysmacros.h>
 #include "driver.h"
 #include "keeper/journal.h"
+#include "keeper/undo.h"
 #include "supervisor/make.h"
 
 #define say(error, ...) \
@@ -193,6 +194,17 @@ static int refuse_journal(const struct rk__mount_spec *m, const char *path,
 	return -EUCLEAN;
 }
 
+static int open_or_make(const char *path, bool *ret_new)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+		      0600);
+
+	*ret_new = fd >= 0;
+	if (fd < 0 && errno == EEXIST)
+		fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
+}
+
 static int open_journal(const struct rk__mount_spec *m, struct rk__image *i,
 			char *error)
 {
@@ -208,17 +220,35 @@ static int open_journal(const struct rk__mount_spec *m, struct rk__image *i,
 		i->journal[0] = 0;
 		return e;
 	}
-	i->journal_fd = open(i->journal, O_RDWR | O_CREAT | O_EXCL |
-			     O_CLOEXEC | O_NOFOLLOW, 0600);
-	i->journal_new = i->journal_fd >= 0;
-	if (i->journal_fd < 0 && errno == EEXIST)
-		i->journal_fd = open(i->journal, O_RDWR | O_CLOEXEC |
-				     O_NOFOLLOW);
+	i->journal_fd = open_or_make(i->journal, &i->journal_new);
 	if (i->journal_fd < 0) {
-		e = -errno;
+		e = i->journal_fd;
 		say(error, "cannot make the journal %s: %s", i->journal,
 		    strerror(-e));
 		i->journal[0] = 0;
+	}
+	return e;
+}
+
+/* Beside the journal, which could be made: so this can. */
+static int open_undo(const struct rk__mount_spec *m, struct rk__image *i,
+		     char *error)
+{
+	int e = rk__undo_path(m->source, i->undo, sizeof i->undo);
+
+	if (m->read_only) {
+		i->undo[0] = 0;
+		return 0;
+	}
+	if (e == 0) {
+		i->undo_fd = open_or_make(i->undo, &i->undo_new);
+		e = i->undo_fd < 0 ? i->undo_fd : 0;
+	}
+	if (e < 0) {
+		say(error, "cannot make the file of checkpoints of %s: %s",
+		    m->source, strerror(-e));
+		rk__image_unmake(i);
+		i->undo[0] = 0;
 	}
 	return e;
 }
@@ -242,7 +272,9 @@ static int open_directory(const struct rk__mount_spec *m,
 int rk__image_open(const struct rk__mount_spec *m, struct rk__image *ret,
 		   char *error)
 {
-	struct rk__image i = { .rw_fd = -1, .ro_fd = -1, .journal_fd = -1 };
+	struct rk__image i = {
+		.rw_fd = -1, .ro_fd = -1, .journal_fd = -1, .undo_fd = -1,
+	};
 	int e, fd;
 
 	*ret = i;
@@ -272,6 +304,8 @@ int rk__image_open(const struct rk__mount_spec *m, struct rk__image *ret,
 		}
 	}
 	e = m->kind == RK_SOURCE_IMAGE ? open_journal(m, &i, error) : 0;
+	if (e == 0 && m->kind == RK_SOURCE_IMAGE)
+		e = open_undo(m, &i, error);
 	if (e < 0)
 		goto fail;
 	*ret = i;
@@ -289,5 +323,46 @@ void rk__image_close(struct rk__image *i)
 		close(i->ro_fd);
 	if (i->journal_fd >= 0)
 		close(i->journal_fd);
-	*i = (struct rk__image){ .rw_fd = -1, .ro_fd = -1, .journal_fd = -1 };
+	if (i->undo_fd >= 0)
+		close(i->undo_fd);
+	*i = (struct rk__image){
+		.rw_fd = -1, .ro_fd = -1, .journal_fd = -1, .undo_fd = -1,
+	};
+}
+
+void rk__image_forget(struct rk__image *i)
+{
+	i->journal[0] = i->undo[0] = 0;
+	i->journal_new = i->undo_new = false;
+}
+
+void rk__image_unmake(const struct rk__image *i)
+{
+	if (i->journal_new)
+		unlink(i->journal);
+	if (i->undo_new)
+		unlink(i->undo);
+}
+
+/* Without a label in it, what it saved once is of no use; what cannot be read is
+ * for its owner to look at. */
+static bool has_checkpoints(const char *path)
+{
+	static struct rk__undo_head head;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int r = fd < 0 ? 0 : rk__undo_head(fd, &head);
+
+	if (fd >= 0)
+		close(fd);
+	return r < 0 || head.n > 0;
+}
+
+void rk__image_settled(struct rk__image *i)
+{
+	if (i->journal[0])
+		unlink(i->journal);
+	i->journal[0] = 0;
+	if (i->undo[0] && !has_checkpoints(i->undo))
+		unlink(i->undo);
+	i->undo[0] = 0;
 }

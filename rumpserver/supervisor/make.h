@@ -22,8 +22,10 @@ struct rk__image {
 	int ro_fd;			/* the only one of what is no image */
 	int journal_fd;			/* -1: read-only */
 	uint64_t size;
-	bool journal_new;		/* it was not there before */
+	int undo_fd;			/* of its checkpoints; -1: read-only */
+	bool journal_new, undo_new;	/* it was not there before */
 	char journal[4096 + 64];	/* its path; "" : none */
+	char undo[4096 + 64];		/* the same */
 };
 
 /*
@@ -35,6 +37,13 @@ struct rk__image {
 int rk__image_open(const struct rk__mount_spec *m, struct rk__image *ret,
 		   char *error);
 void rk__image_close(struct rk__image *image);
+/* Nothing was done with it: removes what opening it has made. */
+void rk__image_unmake(const struct rk__image *image);
+/* The image holds all that there is: removes the journal, and the file of its
+ * checkpoints if there are none. May be called again. */
+void rk__image_settled(struct rk__image *image);
+/* Another program has it: the two above do nothing. */
+void rk__image_forget(struct rk__image *image);
 
 /* Makes all of it. On failure nothing is left, and error says why. The images
  * are in image[] (RK_MOUNTS_MAX, all zero before), of which the views hold the

@@ -159,11 +159,9 @@ static void end_processes(struct rk__supervisor *s)
 static void remove_journals(struct rk__supervisor *s)
 {
 	for (uint32_t i = 0; i < s->config.n_mounts; i++)
-		if (s->image[i].journal[0] && (s->clean ||
-		    (s->image[i].journal_new && !s->policy.started))) {
-			unlink(s->image[i].journal);
-			s->image[i].journal[0] = 0;
-		}
+		if (s->clean ||
+		    (s->image[i].journal_new && !s->policy.started))
+			rk__image_settled(&s->image[i]);
 }
 
 static void close_handle(uv_handle_t *handle, void *arg)
@@ -236,7 +234,7 @@ static void leave(struct rk__supervisor *s)
 {
 	s->control.path[0] = 0;
 	for (uint32_t i = 0; i < s->config.n_mounts; i++)
-		s->image[i].journal[0] = 0;
+		rk__image_forget(&s->image[i]);
 	if (s->upgrade.child)
 		rk__child_forget(s->upgrade.child);
 	s->upgrade.child = NULL;

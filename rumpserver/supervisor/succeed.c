@@ -119,9 +119,12 @@ static void take_baton(struct rk__supervisor *s)
 	atomic_store(&s->board->devices_held, 0);
 	snprintf(s->control.path, sizeof s->control.path, "%s",
 		 s->handed->path);
-	for (uint32_t i = 0; i < s->config.n_mounts; i++)
+	for (uint32_t i = 0; i < s->config.n_mounts; i++) {
 		memcpy(s->image[i].journal, s->handed->image[i].journal,
 		       sizeof s->image[i].journal);
+		memcpy(s->image[i].undo, s->handed->image[i].undo,
+		       sizeof s->image[i].undo);
+	}
 	rk__server_send(s->active, &go, NULL, 0);
 	rk__supervisor_event(s, &e);
 	say(s, RK_HAND_DONE);
@@ -160,7 +163,7 @@ int rk__succeed_start(struct rk__supervisor *s)
 	s->control.limit = RK_CHANNELS_MAX;
 	s->control.fd = s->handed->listener;
 	for (uint32_t i = 0; i < s->config.n_mounts; i++)
-		s->image[i].journal[0] = 0;
+		rk__image_forget(&s->image[i]);
 	/* the keeper has nothing to replay */
 	s->keeper_ready.ready = true;
 	if (uv_poll_init(&s->loop, &s->upgrade.poll, s->handed->socket) < 0)

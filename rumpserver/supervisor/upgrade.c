@@ -81,7 +81,7 @@ static int send_mount(struct rk__supervisor *s, int to, uint32_t i)
 	const struct rk__device *k = &s->views.keeper.device[i];
 	const struct rk__device *v = &s->views.server.device[i];
 	struct rk__hand h = { .type = RK_HAND_DEVICE, .number = i };
-	int device[] = { k->fd, v->fd, k->journal_fd, -1 };
+	int device[] = { k->fd, v->fd, k->journal_fd, k->undo_fd };
 	int overlay[] = { k->overlay_fd, v->overlay_fd, k->bitmap_fd,
 			  v->bitmap_fd };
 	int inbox[] = { s->views.server.inbox_fd[i], s->fuse_fd[i], -1, -1 };

@@ -170,6 +170,13 @@ void rk__serve_request(struct rk_running *ret)
 	*ret = (struct rk_running){ 0 };
 }
 
+enum rk__outcome rk__serve_order(struct rk__handle *h, uint64_t proc,
+				 uint32_t action, const char *label)
+{
+	h->result = 0;
+	return RK_DONE;
+}
+
 enum rk__outcome rk__serve_fsync(struct rk__handle *h, uint32_t mount)
 {
 	h->result = rk__vfs_sync(RK_MOUNTS_MAX);

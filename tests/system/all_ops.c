@@ -564,6 +564,7 @@ static void run(unsigned flags)
 	leaving();
 	handing_on();
 	for_others();
+	checkpoints();
 	mapping(!no_pages && (flags & RK_ATTACH_PAGES));
 	pieces();
 	border();
@@ -577,8 +578,7 @@ static void run(unsigned flags)
 	rk_detach(c);
 }
 
-/* [BOARD | PATH=DRIVER:SOURCE | process]: in this process; or a server whose ops
- * may sleep. Neither gives pages. */
+/* [BOARD | PATH=DRIVER:SOURCE (in this process) | process (ops may sleep)] */
 int main(int argc, char **argv)
 {
 	mount = argc > 1 && strchr(argv[1], '=') ? argv[1] : NULL;

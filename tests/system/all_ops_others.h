@@ -20,6 +20,20 @@ static void leaving(void)
 	IS(CALL(unlinkat, RK_AT_FDCWD, "out", 0), 0);
 }
 
+/* Exactly once, whatever dies. */
+static void checkpoints(void)
+{
+	char label[64];
+
+	snprintf(label, sizeof label, "%d-%s", point, dir);
+	IS(CALL(checkpoint, label), 0);
+	IS(CALL(checkpoint, label), -EEXIST);
+	IS(CALL(checkpoint, ".."), -EINVAL);
+	IS(CALL(checkpoint, ""), -EINVAL);
+	IS(CALL(checkpoint_delete, label), 0);
+	IS(CALL(checkpoint_delete, label), -ENOENT);
+}
+
 static void handing_on(void)
 {
 	int32_t fd = (int32_t)CALL(openat, RK_AT_FDCWD, "h", O_RDWR | O_CREAT,

@@ -113,6 +113,7 @@ static void make_pair(void)
 {
 	struct rk__device d = {
 		.fd = file(image, SIZE), .journal_fd = file(journal, 0),
+		.undo_fd = -1,
 		.overlay_fd = memfd_create("o", 0),
 		.bitmap_fd = memfd_create("b", 0), .size = SIZE,
 	};
@@ -142,7 +143,7 @@ static int replay(unsigned *ret, char *error)
 {
 	int fd = open(image, O_RDWR | O_CLOEXEC);
 	int log = open(journal, O_RDWR | O_CLOEXEC);
-	int r = rk__journal_replay(fd, log, ret, error);
+	int r = rk__journal_replay(fd, log, -1, ret, error);
 
 	close(fd);
 	close(log);

@@ -65,6 +65,7 @@ static inline void make_family(void)
 		family.device[i] = (struct rk__device){
 			.fd = memory_file(SIZE),
 			.journal_fd = i < DEVICES - 1 ? memory_file(0) : -1,
+			.undo_fd = i < DEVICES - 1 ? memory_file(0) : -1,
 			.overlay_fd = memory_file(BLOCKS * RK_PAGE),
 			.bitmap_fd = memory_file(RK_PAGE),
 			.size = SIZE,

@@ -79,7 +79,7 @@ static void check_replay(unsigned dev)
 	bool right;
 	unsigned n;
 
-	cr_assert_eq(rk__journal_replay(image, journal, &n, error), 0, "%s",
+	cr_assert_eq(rk__journal_replay(image, journal, -1, &n, error), 0, "%s",
 		     error);
 	read_image(image, got);
 	right = flushed == 0 && !memcmp(got, none, BLOCKS);

@@ -73,6 +73,7 @@ static void make_family(void)
 	family.n_mounts = 1;
 	d->fd = memory_file(DEVICE_SIZE);
 	d->journal_fd = memory_file(0);
+	d->undo_fd = -1;
 	d->overlay_fd = memory_file(DEVICE_SIZE);
 	d->bitmap_fd = memory_file(4096);
 	d->size = DEVICE_SIZE;

@@ -10,6 +10,7 @@
 #include "core/core.h"
 #include "core/serve.h"
 #include "core/vfs.h"
+#include "recovery/order.h"
 
 /* --- recovery, as far as serve.c sees it ---------------------------------- */
 
@@ -89,6 +90,16 @@ uint64_t rk__flushed_seq(void)
 	return flushed;
 }
 
+/* What the keeper reports. */
+static uint64_t order_done;
+static int order_result;
+
+bool rk__order_result(uint64_t token, int *ret)
+{
+	*ret = order_result;
+	return token == order_done;
+}
+
 static uint64_t dirty_bytes;
 
 uint64_t rk__dirty_bytes(void)
@@ -126,6 +137,7 @@ enum kind {
 	READ, WRITE, FAIL_EARLY, FAIL_LATE, WAIT, SYNC, STAGES,
 	LOCK, UNLOCK,
 	LOCK_NOT,			/* is called, and gives up */
+	ORDER,
 };
 
 struct request {
@@ -205,6 +217,8 @@ static enum rk__outcome exec(struct rk__handle *h)
 		break;
 	case SYNC:
 		return rk__serve_fsync(h, 0);
+	case ORDER:
+		return rk__serve_order(h, 1, RK_ORDER_MAKE, "label");
 	case LOCK:
 	case LOCK_NOT:
 		return take_lock(h, r->kind == LOCK_NOT);
@@ -471,4 +485,98 @@ Test(serve, the_quarantined_request_is_not_run)
 	rk__serve(&b.h);
 	rk__serve_flush();
 	EXPECT("p1=-5 x2 C2 p2=0 ");
+}
+
+/* --- orders --------------------------------------------------------------- */
+
+static void keeper_is_done(int result)
+{
+	order_done = rk__order_now->token;
+	order_result = result;
+	flushed = seq;
+	rk__serve_flushed();
+	rk__serve_woken();
+	rk__serve_flush();
+}
+
+Test(serve, an_order_is_placed_once_and_answered_with_a_commit)
+{
+	struct request a = request(1, ORDER);
+
+	rk__serve(&a.h);
+	rk__serve_flush();
+	EXPECT("x1 C x1 S CF ");
+	cr_assert_str_eq(rk__order_now->label, "label");
+	keeper_is_done(0);
+	EXPECT("x1 C x1 S CF x1 C1 p1=0 ");
+}
+
+Test(serve, an_order_that_fails_may_be_found_out_again)
+{
+	struct request a = request(1, ORDER);
+
+	rk__serve(&a.h);
+	rk__serve_flush();
+	keeper_is_done(-EEXIST);
+	EXPECT("x1 C x1 S CF x1 R p1=-17 ");
+}
+
+/* A successor runs the request again: before the keeper is done, and after. */
+Test(serve, a_successor_waits_for_the_order_that_stands)
+{
+	struct request a = request(1, ORDER), again = request(1, ORDER);
+	uint64_t token;
+
+	rk__serve(&a.h);
+	rk__serve_flush();
+	token = rk__order_now->token;
+	trace[0] = 0;
+	rk__serve(&again.h);
+	rk__serve_flush();
+	cr_assert_eq(rk__order_now->token, token);
+	EXPECT("x1 ");
+	rk__unpark(&a.h);
+	keeper_is_done(0);
+	EXPECT("x1 x1 C1 p1=0 ");
+}
+
+Test(serve, the_next_order_waits_and_keeps_what_came_of_the_last)
+{
+	struct request a = request(1, ORDER), b = request(2, ORDER),
+		       again = request(1, ORDER);
+	uint64_t token;
+
+	rk__serve(&a.h);
+	rk__serve_flush();
+	token = rk__order_now->token;
+	rk__serve(&b.h);
+	cr_assert_eq(rk__order_now->token, token);
+	/* The first does not come to run again; the second does. */
+	rk__unpark(&a.h);
+	trace[0] = 0;
+	keeper_is_done(0);
+	cr_assert_neq(rk__order_now->token, token);
+	keeper_is_done(0);
+	cr_assert(strstr(trace, "p2=0"));
+	trace[0] = 0;
+	rk__serve(&again.h);
+	rk__serve_flush();
+	EXPECT("x1 p1=0 ");
+}
+
+/* Of a server that was exported rows are known, and no order. */
+Test(serve, an_order_that_got_lost_is_placed_again)
+{
+	struct request a = request(1, ORDER), again = request(1, ORDER);
+	uint64_t token;
+
+	rk__serve(&a.h);
+	rk__serve_flush();
+	token = rk__order_now->token;
+	rk__unpark(&a.h);
+	memset(rk__order_now, 0, sizeof *rk__order_now);
+	rk__serve(&again.h);
+	cr_assert_eq(rk__order_now->token, token);
+	keeper_is_done(0);
+	cr_assert(strstr(trace, "p1=0"));
 }

@@ -31,6 +31,9 @@ static const char help[] =
 "  ps       list servers and their processes\n"
 "  events   print what happened to servers, and what happens\n"
 "  recover  bring an image to its last flush point after a power cut\n"
+"  checkpoint   name what the images of a server hold now, to go back to it\n"
+"  checkpoints  list such names\n"
+"  restore      bring an image, or a copy, back to a checkpoint\n"
 "  drivers  list the drivers that there are, and their options\n"
 "\n"
 "  rump COMMAND --help says more about each; --version tells the version.\n"
@@ -54,6 +57,8 @@ static const struct {
 	{ "ls", cmd_ls }, { "ps", cmd_ps }, { "recover", cmd_recover },
 	{ "drivers", cmd_drivers }, { "events", cmd_events },
 	{ "upgrade", cmd_upgrade }, { "take-over", cmd_take_over },
+	{ "checkpoint", cmd_checkpoint }, { "checkpoints", cmd_checkpoints },
+	{ "restore", cmd_restore },
 };
 
 int complain(const char *format, ...)

@@ -18,24 +18,22 @@ static const char help[] =
 
 static int recover(const char *source)
 {
-	struct rk__mount_spec m = { .read_only = false };
 	char error[RK_SERVER_ERROR_LEN] = "";
 	struct rk__image image;
 	unsigned n;
+	int e = open_image(source, &image);
 
-	if ((size_t)snprintf(m.source, sizeof m.source, "%s", source) >=
-	    sizeof m.source)
-		return complain("the path of the image is too long");
-	if (rk__image_open(&m, &image, error) < 0)
-		return complain("%s", error);
+	if (e)
+		return e;
 	if (image.journal_new) {
-		unlink(image.journal);
+		rk__image_settled(&image);
 		printf("%s: nothing to recover, it has no journal\n", source);
 		return 0;
 	}
-	if (rk__journal_replay(image.rw_fd, image.journal_fd, &n, error) < 0)
+	if (rk__journal_replay(image.rw_fd, image.journal_fd, image.undo_fd,
+			       &n, error) < 0)
 		return complain("%s", error);
-	unlink(image.journal);
+	rk__image_settled(&image);
 	if (n)
 		printf("%s: %u flush point%s replayed\n", source, n,
 		       n == 1 ? "" : "s");

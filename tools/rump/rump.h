@@ -72,11 +72,24 @@ int cmd_ps(int argc, char **argv);
 int cmd_events(int argc, char **argv);
 int cmd_recover(int argc, char **argv);
 int cmd_drivers(int argc, char **argv);
+int cmd_checkpoint(int argc, char **argv);
+int cmd_checkpoints(int argc, char **argv);
+int cmd_restore(int argc, char **argv);
 /* By the names that mount(8) and umount(8) look for; their exit status. */
 int cmd_mount_helper(int argc, char **argv);
 int cmd_umount_helper(int argc, char **argv);
 /* By the name rumpserver. */
 int cmd_server(int argc, char **argv);
+
+/* --- checkpoint.c, restore.c -------------------------------------------------- */
+
+/* Says what a label may be. */
+int complain_label(const char *label);
+/* A path, or the name of a file here that is not also a server's? */
+bool is_image(const char *what);
+struct rk__image;
+/* Opens and locks it to be written. 0, or what to exit with. */
+int open_image(const char *source, struct rk__image *ret);
 
 /* --- umount.c --------------------------------------------------------------- */
 
