@@ -103,6 +103,7 @@ void measure_kills(const char *name, int (*ask)(void *), void *arg,
 /* Writes samples and kills to a file, for a plot. */
 void row_outage(const char *mount, const char *file);
 void row_memory(void);
+void row_checkpoint(void);
 /* Without a server; socket and volume: of a server of the model `interrupt`,
  * beside ours of the model `process`. */
 void row_local(const char *image, const char *native);

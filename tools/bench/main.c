@@ -86,6 +86,8 @@ static void run_row(int n, char **a)
 		row_program(a[1], a[2], a[3], a[4], a[5]);
 	else if (!strcmp(a[0], "idle"))
 		row_idle();
+	else if (!strcmp(a[0], "checkpoint"))
+		row_checkpoint();
 	else if (!strcmp(a[0], "kill_mount") && n == 2)
 		row_kill_mount(a[1]);
 	else if (!strcmp(a[0], "kill") && n == 4)

@@ -151,6 +151,13 @@ END {
 			sprintf("%.3f", m["outage", "share"]), m["outage", "share"], "", "", "")
 	plain("  longest round around a kill, middle", "outage", "longest", "", "")
 	plain("start to first answer", "start", "rump", 10900000, "<= 10.9 ms")
+	n_amounts = split("4 1024 16384 65536", amount, " ")
+	for (i = 1; i <= n_amounts; i++) {
+		checkpoint = "checkpoint_time_" amount[i] "k"
+		ratio("checkpoint, " amount[i] " KiB changed / sync", checkpoint, "sync", "")
+		between("  sync after it / sync", checkpoint, "sync_after", "sync", "")
+		plain("  stored of it", "checkpoint_size_" amount[i] "k", "rump", "", "")
+	}
 	plain("memory of the server process", "memory", "rump", 1500000, "<= 1.5 MB")
 	plain("memory of the whole family", "memory", "family", "", "")
 	ratio("null op in the program / getppid", "local_null", "native", 0.44)
