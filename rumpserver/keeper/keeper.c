@@ -429,11 +429,12 @@ static int open_device(const struct rk__family *f, uint32_t i, bool replay,
 	return r;
 }
 
-/* What its terminal and its user tell the family is for the supervisor. */
+/* What its terminal and its user tell the family is for the supervisor. A file
+ * that must not grow is an error of the device. */
 static void ignore_signals(void)
 {
 	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT,
-				       SIGPIPE };
+				       SIGPIPE, SIGXFSZ };
 
 	for (unsigned i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
 		signal(ignored[i], SIG_IGN);

@@ -101,7 +101,12 @@ pid_t rk__helpers_spawn(struct rk__supervisor *s, enum rk__spawn_kind kind,
 	if (pid != -EPIPE && pid != -ECONNRESET)
 		return pid;
 	promote(s);
-	return rk__zygote_spawn(&s->zygote, kind, generation, first, fd);
+	pid = rk__zygote_spawn(&s->zygote, kind, generation, first, fd);
+	/* None is left. Whoever holds the estate forks a supervisor that has
+	 * one; it takes over from us as if we had been killed. */
+	if ((pid == -EPIPE || pid == -ECONNRESET) && s->holder >= 0)
+		kill(getpid(), SIGKILL);
+	return pid;
 }
 
 /* --- notifiers -------------------------------------------------------------- */
@@ -187,15 +192,11 @@ static void keeper_says(uv_poll_t *poll, int error, int events)
 	/* at the end of the pipe its death tells the rest */
 }
 
-static void keeper_ended(void *ctx, int status)
+void rk__keeper_lost(struct rk__supervisor *s)
 {
-	struct rk__supervisor *s = ctx;
 	uint64_t applied = atomic_load(&s->log.keeper->applied);
 	uint32_t n;
 
-	s->keeper = NULL;
-	if (s->keeper_ready.fd < 0 && rk__upgrade_keeper_ended(s))
-		return;
 	if (s->stage >= RK_STAGE_FAILED)
 		return;
 	if (applied != s->keeper_ready.applied)
@@ -214,6 +215,16 @@ static void keeper_ended(void *ctx, int status)
 		close_ready(s);
 	else
 		uv_timer_again(&s->keeper_timer);
+}
+
+static void keeper_ended(void *ctx, int status)
+{
+	struct rk__supervisor *s = ctx;
+
+	s->keeper = NULL;
+	if (s->keeper_ready.fd < 0 && rk__upgrade_keeper_ended(s))
+		return;
+	rk__keeper_lost(s);
 }
 
 int rk__keeper_start(struct rk__supervisor *s, bool replay)

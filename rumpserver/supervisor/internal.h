@@ -94,6 +94,8 @@ int rk__helpers_start(struct rk__supervisor *s, char *error);
 pid_t rk__helpers_spawn(struct rk__supervisor *s, enum rk__spawn_kind kind,
 			uint32_t generation, bool first, int fd);
 int rk__keeper_start(struct rk__supervisor *s, bool replay);
+/* It ended, or could not be started: another after a while, if that helps. */
+void rk__keeper_lost(struct rk__supervisor *s);
 /* One for each mount of the kernel's, as soon as somebody else changes files
  * behind its back: the first client of the library. */
 void rk__notifiers_start(struct rk__supervisor *s);
@@ -244,6 +246,7 @@ struct rk__supervisor {
 		 * how long that one had waited for a CPU */
 		uint64_t clock_ns, tick_ns, crowded_ns;
 		uint32_t clock_of;
+		uint64_t keeper_stopped_ns;	/* while it was wanted */
 	} progress;
 	struct {
 		uv_poll_t poll;

@@ -189,11 +189,16 @@ static void died(struct rk__policy *p, const struct rk__policy_event *e,
 	ret->delay_ns = delay(p->idle_deaths - p->patience - 1);
 }
 
+static bool wants_standby(const struct rk__policy *p)
+{
+	return p->state == RK_POLICY_SERVING ||
+	       p->state == RK_POLICY_WAITING || p->state == RK_POLICY_BACKOFF;
+}
+
 static void standby_died(struct rk__policy *p, struct rk__policy_actions *ret)
 {
 	p->standby = false;
-	if (p->state != RK_POLICY_SERVING && p->state != RK_POLICY_WAITING &&
-	    p->state != RK_POLICY_BACKOFF)
+	if (!wants_standby(p))
 		return;
 	if (p->state == RK_POLICY_WAITING && p->idle_standbys >= p->limit) {
 		fail(p, ret, "no server lives long enough to take over");
@@ -280,8 +285,10 @@ void rk__policy_step(struct rk__policy *p, const struct rk__policy_event *e,
 		standby_died(p, ret);
 		break;
 	case RK_EVENT_NO_SPAWN:
-		if (p->state != RK_POLICY_SERVING &&
-		    p->state != RK_POLICY_STOPPING)
+		if (!e->error && wants_standby(p))
+			standby_died(p, ret);
+		else if (p->state != RK_POLICY_SERVING &&
+			 p->state != RK_POLICY_STOPPING)
 			fail(p, ret, "no server can be started any more");
 		break;
 	case RK_EVENT_TIMER:

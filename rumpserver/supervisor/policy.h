@@ -42,7 +42,7 @@ enum rk__policy_event_type {
 	RK_EVENT_WAS_FAULT,
 	RK_EVENT_STANDBY_UP,	/* there is a standby that can take over */
 	RK_EVENT_STANDBY_DIED,
-	RK_EVENT_NO_SPAWN,	/* none can be made any more */
+	RK_EVENT_NO_SPAWN,	/* none can be made; error set: never again */
 	RK_EVENT_TIMER,		/* the back-off is over */
 	RK_EVENT_RECOVERED,	/* the check is done; error set: it failed */
 	RK_EVENT_STOP,		/* somebody wants it to stop */

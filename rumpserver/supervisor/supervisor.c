@@ -109,7 +109,10 @@ static void take_over(struct rk__supervisor *s, bool one_by_one)
 
 static void no_spawn(struct rk__supervisor *s)
 {
-	struct rk__policy_event e = { .type = RK_EVENT_NO_SPAWN };
+	/* what has no memory or no process now may have it later */
+	struct rk__policy_event e = {
+		.type = RK_EVENT_NO_SPAWN, .error = !s->zygote.pid,
+	};
 
 	rk__supervisor_event(s, &e);
 }
@@ -163,7 +166,7 @@ static void keeper_due(uv_timer_t *timer)
 	/* a predecessor's keeper has replayed what was there to replay */
 	if (rk__keeper_start(s, !s->keeper_ready.ready &&
 			     !atomic_load(&s->board->booted)) < 0)
-		rk__supervisor_fail(s, -EAGAIN, "no keeper can be started");
+		rk__keeper_lost(s);
 }
 
 static uint64_t in_ms(uint64_t ns)

@@ -1,5 +1,5 @@
 /*
- * timers.c - what happens by the clock: the hang detector, the look whether the
+ * timers.c - what happens by the clock: the hang detectors, the look whether the
  * mounts are still there, the timer flush, and the random kills of --kill-every with their measurement.
  *
  * A hang is a server that stands at the same odd value of board.progress for
@@ -13,10 +13,13 @@
  * itself, with the server or alone, as it sees by its own ticks that were late,
  * and while the server waited for a CPU or for a disk: so nobody takes a slow or
  * crowded machine for a hang.
+ *
+ * A keeper is as slow as its disks, so it has all the time that it needs, unless
+ * it is stopped: then fsync would wait for it for ever. It can be replaced at
+ * any instant.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,6 +29,7 @@
 #include <sys/random.h>
 #include <sys/timerfd.h>
 #include "supervisor/internal.h"
+#include "supervisor/proc.h"
 
 enum { TICK_MAX_MS = 1000, PHASE_DEADLINES = 6, SAMPLES_MAX = 1 << 20 };
 
@@ -49,45 +53,6 @@ static uint64_t vital_sign(struct rk__board *b)
 	return 1ull << 63 | (uint64_t)atomic_load(&b->generation) << 8 | 1;
 }
 
-/* The start of /proc/PID/NAME; false: there is none. */
-static bool read_proc(pid_t pid, const char *name, char *ret, size_t size)
-{
-	char path[64];
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, ret, size - 1);
-	if (fd >= 0)
-		close(fd);
-	ret[n < 0 ? 0 : n] = 0;
-	return n > 0;
-}
-
-/* In the kernel, where a kill would not end it sooner. */
-static bool waits_for_disk(pid_t pid)
-{
-	char text[256], *p;
-
-	if (!read_proc(pid, "stat", text, sizeof text))
-		return false;
-	p = strrchr(text, ')');
-	return p && p[1] == ' ' && p[2] == 'D';
-}
-
-/* How long it waited for a CPU so far; 0 where the kernel does not say. */
-static uint64_t crowded_out(pid_t pid)
-{
-	uint64_t ns = 0;
-	char text[128];
-
-	if (!read_proc(pid, "schedstat", text, sizeof text) ||
-	    sscanf(text, "%*u %" SCNu64, &ns) != 1)
-		return 0;
-	return ns;
-}
-
 /* Brings the clock of the server that serves up to date. */
 static void wind_clock(struct rk__supervisor *s, uint64_t late_ns)
 {
@@ -98,14 +63,15 @@ static void wind_clock(struct rk__supervisor *s, uint64_t late_ns)
 	s->progress.tick_ns = now;
 	if (!a || a->dead || !a->child)
 		return;
-	crowded = crowded_out(a->child->pid);
+	crowded = rk__proc_crowded_ns(a->child->pid);
 	missed = crowded - s->progress.crowded_ns;
 	s->progress.crowded_ns = crowded;
 	if (s->progress.clock_of != a->generation) {
 		s->progress.clock_of = a->generation;
 		return;
 	}
-	if (had < late_ns && missed < had && !waits_for_disk(a->child->pid))
+	if (had < late_ns && missed < had &&
+	    !rk__proc_waits_for_disk(a->child->pid))
 		s->progress.clock_ns += had - missed;
 }
 
@@ -161,6 +127,29 @@ static void look_for_hang(struct rk__supervisor *s)
 	rk__child_kill(s->active->child, SIGKILL);
 }
 
+/* The journals are replayed, or somebody may wait for what was published. */
+static bool keeper_is_wanted(const struct rk__supervisor *s)
+{
+	return !s->keeper_ready.ready || atomic_load(&s->log.keeper->applied) <
+	       atomic_load(&s->log.server->published);
+}
+
+static void look_for_stopped_keeper(struct rk__supervisor *s, uint64_t had_ns,
+				    uint64_t late_ns)
+{
+	if (!s->keeper || !keeper_is_wanted(s) ||
+	    !rk__proc_stopped(s->keeper->pid)) {
+		s->progress.keeper_stopped_ns = 0;
+		return;
+	}
+	if (had_ns < late_ns)
+		s->progress.keeper_stopped_ns += had_ns;
+	if (s->progress.keeper_stopped_ns < s->config.deadline_ms * 1000000ull)
+		return;
+	s->progress.keeper_stopped_ns = 0;
+	rk__child_kill(s->keeper, SIGKILL);
+}
+
 /* In the loop a descriptor of /dev/fuse would wake us at every request. */
 static bool mounts_gone(const struct rk__supervisor *s)
 {
@@ -186,15 +175,19 @@ static void look_for_mounts(struct rk__supervisor *s)
 static void tick(uv_timer_t *timer)
 {
 	struct rk__supervisor *s = timer->data;
+	uint64_t late = 2 * uv_timer_get_repeat(timer) * 1000000;
+	uint64_t had = rk__now_ns() - s->progress.tick_ns;
 
 	if (s->active)
 		rk__server_pump(s->active);
 	if (s->standby)
 		rk__server_pump(s->standby);
-	wind_clock(s, 2 * uv_timer_get_repeat(timer) * 1000000);
+	wind_clock(s, late);
 	look_for_hang(s);
-	if (s->config.deadline_ms)
+	if (s->config.deadline_ms) {
 		look_for_silence(s, s->config.deadline_ms * 1000000ull);
+		look_for_stopped_keeper(s, had, late);
+	}
 	look_for_mounts(s);
 }
 

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,7 +25,10 @@
 #include "keeper/keeper.h"
 #include "server/loop.h"
 #include "supervisor/message.h"
+#include "supervisor/proc.h"
 #include "supervisor/zygote.h"
+
+enum { ANSWER_LOOK_MS = 100, STOPPED_LOOKS = 10 };
 
 struct order {
 	uint32_t kind;			/* enum rk__spawn_kind */
@@ -222,6 +226,26 @@ fail:
 	return e;
 }
 
+/* However slow the machine is, there is one, unless it is stopped: then it dies,
+ * so that it forks nobody later. */
+static int wait_for_answer(const struct rk__zygote *z)
+{
+	struct pollfd p = { .fd = z->fd, .events = POLLIN };
+	unsigned stopped = 0;
+	int n;
+
+	while ((n = poll(&p, 1, ANSWER_LOOK_MS)) <= 0) {
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		stopped = rk__proc_stopped(z->pid) ? stopped + 1 : 0;
+		if (stopped < STOPPED_LOOKS)
+			continue;
+		kill(z->pid, SIGKILL);
+		return -EPIPE;
+	}
+	return 0;
+}
+
 pid_t rk__zygote_spawn(const struct rk__zygote *z, enum rk__spawn_kind kind,
 		       uint32_t generation, bool first, int fd)
 {
@@ -234,6 +258,8 @@ pid_t rk__zygote_spawn(const struct rk__zygote *z, enum rk__spawn_kind kind,
 	if (!z->pid)
 		return -EPIPE;
 	n = rk__message_send(z->fd, &o, sizeof o, &fd, 1);
+	if (n == 0)
+		n = wait_for_answer(z);
 	if (n < 0)
 		return n;
 	do

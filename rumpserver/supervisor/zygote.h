@@ -37,7 +37,8 @@ int rk__zygote_start(struct rk__views *v, struct rk__zygote *ret, char *error);
 /*
  * Forks one. fd: control socket of a server, ready pipe of a keeper; stays the
  * caller's. first: no state yet (server), replay the journals (keeper).
- * Returns the pid, or a negative errno (-EPIPE: the zygote is dead).
+ * Returns the pid, or a negative errno (-EPIPE: the zygote is dead, or was
+ * stopped and is killed). Blocks until the zygote answers.
  */
 pid_t rk__zygote_spawn(const struct rk__zygote *z, enum rk__spawn_kind kind,
 		       uint32_t generation, bool first, int fd);

@@ -4,7 +4,8 @@
  * often a server was replaced, or that have one die again and again.
  *
  *	board PID			shows its words
- *	board PID crash SKIP POINT...	until PID ends, or SIGTERM: arms one of
+ *	board PID crash SKIP[,HITS] POINT...	until PID ends, SIGTERM, or so
+ *			many hits: arms one of
  *			these points (all: every one), chosen at random, to be
  *			passed up to SKIP times; as soon as it was hit, or was
  *			not hit for a while, the next. Prints how often each
@@ -12,6 +13,7 @@
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -89,7 +91,8 @@ static unsigned chosen(char **name, uint32_t *ret)
 	return n;
 }
 
-static int crash(const struct board *t, uint32_t skip, char **name)
+static int crash(const struct board *t, uint32_t skip, unsigned long most,
+		 char **name)
 {
 	uint32_t point[RK_CRASH_END], n = chosen(name, point);
 	unsigned long hits[RK_CRASH_END] = { 0 }, all = 0;
@@ -99,7 +102,7 @@ static int crash(const struct board *t, uint32_t skip, char **name)
 
 	sigaction(SIGTERM, &sa, NULL);
 	srandom((unsigned)time(NULL) ^ (unsigned)getpid());
-	while (there && !over) {
+	while (there && !over && all < most) {
 		p = point[(unsigned long)random() % n];
 		there = arm_and_wait(t, p, (uint32_t)random() % (skip + 1),
 				     &hit);
@@ -115,14 +118,18 @@ static int crash(const struct board *t, uint32_t skip, char **name)
 
 int main(int argc, char **argv)
 {
+	unsigned long skip, most;
 	struct board t;
+	char *after;
 
 	if (argc < 2 || board_find(argv[1], &t) < 0) {
 		fprintf(stderr, "board: no board to be read\n");
 		return 1;
 	}
-	if (argc > 4 && !strcmp(argv[2], "crash"))
-		return crash(&t, (uint32_t)strtoul(argv[3], NULL, 10),
-			     argv + 4);
+	if (argc > 4 && !strcmp(argv[2], "crash")) {
+		skip = strtoul(argv[3], &after, 10);
+		most = *after == ',' ? strtoul(after + 1, NULL, 10) : ULONG_MAX;
+		return crash(&t, (uint32_t)skip, most, argv + 4);
+	}
 	return show(&t);
 }

@@ -12,46 +12,21 @@ image "$img" 128M
 name=leak-$$
 
 cat >"$WORK/inside" <<'END'
-# MODEL NAME OPS DIR
-# A process that ends while it is looked at has nothing: look again.
-look()
-{
-	for try in $(seq 100); do
-		look_once "$1"
-		grep -q '^[a-z]* 0 ' "$dir/$1" || return 0
-		sleep 0.1
-	done
-}
-look_once()
-{
-	"$RUMP" ps --pids | awk -v n="$name" '$1 == n {print $2, $3}' |
-	while read -r role pid; do
-		fds=$(ls "/proc/$pid/fd" 2>/dev/null | wc -l)
-		kb=$(awk '/^Pss_Anon/ {print $2}' "/proc/$pid/smaps_rollup" 2>/dev/null)
-		echo "$role ${fds:-0} ${kb:-0}"
-	done | sort -s -k1,1 >"$dir/$1"
-	# Blocks of the region images: what is in use of recoverable memory.
-	for fd in /proc/"$("$RUMP" ps --pids | awk -v n="$name" \
-		'$1 == n && $2 == "supervisor" {print $3}')"/fd/*; do
-		case $(readlink "$fd") in
-		/memfd:rump-core* | /memfd:rump-driver*)
-			echo "$(readlink "$fd" | cut -d' ' -f1) 0 $(($(stat -Lc %b "$fd") / 2))" ;;
-		esac
-	done | sort -u >>"$dir/$1"
-}
+# MODEL NAME OPS DIR LOOK
 round()
 {
 	mkdir "/vol/r$1" && "$model" -n "$2" -s "$1" "/vol/r$1" &&
 		rm -r "/vol/r$1"
 }
-model=$1 name=$2 ops=$3 dir=$4
+model=$1 name=$2 ops=$3 dir=$4 look=$5
 round 1 $((ops / 16)) || exit 1
-touch /vol/x; sync /vol/x; sleep 1; look before
+touch /vol/x; sync /vol/x; sleep 1; sh "$look" "$name" >"$dir/before"
 for i in 2 3 4; do round $i $((ops / 12)) || exit 1; done
-touch /vol/x; sync /vol/x; sleep 1; look after
+touch /vol/x; sync /vol/x; sleep 1; sh "$look" "$name" >"$dir/after"
 END
 "$RUMP" run --kill-every 40ms --name "$name" -m "/vol=ext4:$img" -- \
-	sh "$WORK/inside" "$model" "$name" "$ops" "$WORK" >"$WORK/log" 2>&1 ||
+	sh "$WORK/inside" "$model" "$name" "$ops" "$WORK" \
+	"$SOURCE/tests/harness/look.sh" >"$WORK/log" 2>&1 ||
 	{ cat "$WORK/log" >&2; fail "the load failed"; }
 say "$(grep -i killed "$WORK/log" || true)"
 

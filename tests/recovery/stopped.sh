@@ -109,7 +109,7 @@ in_time "umount" "$RUMP" umount "$dir" || fail "no umount"
 
 # Given up, here because the log is damaged before the keeper has applied it:
 # whoever waits gets an error, and the mount goes.
-up 5s
+up 60s
 supervisor=$(pid_of supervisor)
 log=$(find /proc/"$supervisor"/fd -lname '/memfd:rump-log*' | head -n 1)
 kill -STOP "$(pid_of keeper)"

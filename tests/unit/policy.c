@@ -92,8 +92,18 @@ Test(policy, without_a_standby_one_is_waited_for)
 	WALK(&p,
 	     { GONE, RK_ACT_SPAWN_STANDBY, RK_POLICY_SERVING },
 	     { DIED(.progress = 1), RK_ACT_SPAWN_STANDBY, RK_POLICY_WAITING },
-	     { { .type = RK_EVENT_NO_SPAWN }, RK_ACT_FAIL, RK_POLICY_BROKEN },
+	     { { .type = RK_EVENT_NO_SPAWN, .error = true }, RK_ACT_FAIL,
+	       RK_POLICY_BROKEN },
 	     { UP, 0, RK_POLICY_BROKEN });
+	/* it may be possible later */
+	serving(&p);
+	WALK(&p,
+	     { { .type = RK_EVENT_NO_SPAWN }, RK_ACT_SPAWN_STANDBY,
+	       RK_POLICY_SERVING },
+	     { DIED(.progress = 1), RK_ACT_SPAWN_STANDBY, RK_POLICY_WAITING },
+	     { { .type = RK_EVENT_NO_SPAWN }, RK_ACT_SPAWN_STANDBY,
+	       RK_POLICY_WAITING },
+	     { UP, RK_ACT_TAKEOVER | RK_ACT_SPAWN_STANDBY, RK_POLICY_SERVING });
 }
 
 Test(policy, starting)

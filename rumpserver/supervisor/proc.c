@@ -1,0 +1,61 @@
+/*
+ * proc.c - see proc.h. A process that is gone is neither stopped nor does it
+ * wait.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "supervisor/proc.h"
+
+/* The start of /proc/PID/NAME; false: there is none. */
+static bool read_start(pid_t pid, const char *name, char *ret, size_t size)
+{
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, ret, size - 1);
+	if (fd >= 0)
+		close(fd);
+	ret[n < 0 ? 0 : n] = 0;
+	return n > 0;
+}
+
+/* The letter of proc(5); 0: there is none. */
+static char state(pid_t pid)
+{
+	char text[256], *p;
+
+	if (!read_start(pid, "stat", text, sizeof text))
+		return 0;
+	/* its name may hold anything */
+	p = strrchr(text, ')');
+	return p && p[1] == ' ' ? p[2] : 0;
+}
+
+bool rk__proc_stopped(pid_t pid)
+{
+	char now = state(pid);
+
+	return now == 'T' || now == 't';
+}
+
+bool rk__proc_waits_for_disk(pid_t pid)
+{
+	return state(pid) == 'D';
+}
+
+uint64_t rk__proc_crowded_ns(pid_t pid)
+{
+	uint64_t ns = 0;
+	char text[128];
+
+	if (!read_start(pid, "schedstat", text, sizeof text) ||
+	    sscanf(text, "%*u %" SCNu64, &ns) != 1)
+		return 0;
+	return ns;
+}
