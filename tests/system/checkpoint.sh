@@ -79,8 +79,9 @@ for word in one three two one; do
 done
 [ "$(digest "$img")" = "$(digest "$WORK/copy.img")" ] || fail "the copy differs"
 
-# What is written after a restoring is saved as ever.
+# What is written after a restoring is saved as ever, by whichever build.
 start
+"$RUMP" upgrade "$name" >/dev/null || fail "upgrade"
 in_server sh -c "echo four >/$name/file" || fail "cannot write"
 "$RUMP" checkpoint --delete "$name" two || fail "--delete"
 stop
