@@ -65,48 +65,56 @@ static bool read_proc(pid_t pid, const char *name, char *ret, size_t size)
 	return n > 0;
 }
 
-/* In the kernel, where a kill would not end it sooner. */
-static bool waits_for_disk(pid_t pid)
+/* R, S, D...; R where the kernel does not say. */
+static char state_of(pid_t pid)
 {
 	char text[256], *p;
 
 	if (!read_proc(pid, "stat", text, sizeof text))
-		return false;
+		return 'R';
 	p = strrchr(text, ')');
-	return p && p[1] == ' ' && p[2] == 'D';
+	return p && p[1] == ' ' && p[2] ? p[2] : 'R';
 }
 
-/* How long it waited for a CPU so far; 0 where the kernel does not say. */
-static uint64_t crowded_out(pid_t pid)
+/* What it had of dt: what it computed, if it computes or wants to; else all
+ * but what it waited for a CPU, and nothing while it waits for a disk. */
+static uint64_t had_of(pid_t pid, uint64_t dt, struct rk__times *last)
 {
-	uint64_t ns = 0;
+	struct rk__times now;
 	char text[128];
+	uint64_t ns;
 
 	if (!read_proc(pid, "schedstat", text, sizeof text) ||
-	    sscanf(text, "%*u %" SCNu64, &ns) != 1)
-		return 0;
-	return ns;
+	    sscanf(text, "%" SCNu64 "%" SCNu64, &now.cpu, &now.crowded) != 2)
+		return dt;
+	switch (state_of(pid)) {
+	case 'R':
+		ns = now.cpu - last->cpu;
+		break;
+	case 'D':
+		ns = 0;
+		break;
+	default:
+		ns = now.crowded - last->crowded;
+		ns = ns < dt ? dt - ns : 0;
+	}
+	*last = now;
+	return ns < dt ? ns : dt;
 }
 
 /* Brings the clock of the server that serves up to date. */
 static void wind_clock(struct rk__supervisor *s, uint64_t late_ns)
 {
 	const struct rk__server *a = s->active;
-	uint64_t now = rk__now_ns(), had = now - s->progress.tick_ns;
-	uint64_t crowded, missed;
+	uint64_t now = rk__now_ns(), dt = now - s->progress.tick_ns, had;
 
 	s->progress.tick_ns = now;
 	if (!a || a->dead || !a->child)
 		return;
-	crowded = crowded_out(a->child->pid);
-	missed = crowded - s->progress.crowded_ns;
-	s->progress.crowded_ns = crowded;
-	if (s->progress.clock_of != a->generation) {
-		s->progress.clock_of = a->generation;
-		return;
-	}
-	if (had < late_ns && missed < had && !waits_for_disk(a->child->pid))
-		s->progress.clock_ns += had - missed;
+	had = had_of(a->child->pid, dt, &s->progress.times);
+	if (s->progress.clock_of == a->generation && dt < late_ns)
+		s->progress.clock_ns += had;
+	s->progress.clock_of = a->generation;
 }
 
 static void ask(struct rk__supervisor *s)
@@ -152,7 +160,7 @@ static void look_for_hang(struct rk__supervisor *s)
 	}
 	if (value >> 63)
 		deadline *= PHASE_DEADLINES;
-	if (!deadline || now - s->progress.since_ns < deadline ||
+	if (now - s->progress.since_ns < deadline ||
 	    !s->active || s->active->dead)
 		return;
 	atomic_compare_exchange_strong(&s->board->cause, &none,
@@ -191,10 +199,11 @@ static void tick(uv_timer_t *timer)
 		rk__server_pump(s->active);
 	if (s->standby)
 		rk__server_pump(s->standby);
-	wind_clock(s, 2 * uv_timer_get_repeat(timer) * 1000000);
-	look_for_hang(s);
-	if (s->config.deadline_ms)
+	if (s->config.deadline_ms) {
+		wind_clock(s, 2 * uv_timer_get_repeat(timer) * 1000000);
+		look_for_hang(s);
 		look_for_silence(s, s->config.deadline_ms * 1000000ull);
+	}
 	look_for_mounts(s);
 }
 
