@@ -14,6 +14,7 @@
 #include "supervisor/make.h"
 #include "supervisor/news.h"
 #include "supervisor/policy.h"
+#include "supervisor/proc.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/zygote.h"
 
@@ -242,10 +243,10 @@ struct rk__supervisor {
 		uint64_t value, since_ns;
 		uint64_t ping, asked_ns;	/* the last, and since when */
 		uint32_t asked;		/* generation of the server */
-		/* the time that the server had, whose it is, and at tick_ns
-		 * how long that one had waited for a CPU */
-		uint64_t clock_ns, tick_ns, crowded_ns;
+		/* the time that the server had; which server, at tick_ns */
+		uint64_t clock_ns, tick_ns;
 		uint32_t clock_of;
+		struct rk__times times;
 		uint64_t keeper_stopped_ns;	/* while it was wanted */
 	} progress;
 	struct {

@@ -44,18 +44,27 @@ bool rk__proc_stopped(pid_t pid)
 	return now == 'T' || now == 't';
 }
 
-bool rk__proc_waits_for_disk(pid_t pid)
+uint64_t rk__proc_had(pid_t pid, uint64_t dt, struct rk__times *last)
 {
-	return state(pid) == 'D';
-}
-
-uint64_t rk__proc_crowded_ns(pid_t pid)
-{
-	uint64_t ns = 0;
+	struct rk__times now;
 	char text[128];
+	uint64_t ns;
 
 	if (!read_start(pid, "schedstat", text, sizeof text) ||
-	    sscanf(text, "%*u %" SCNu64, &ns) != 1)
-		return 0;
-	return ns;
+	    sscanf(text, "%" SCNu64 "%" SCNu64, &now.cpu, &now.crowded) != 2)
+		return dt;
+	switch (state(pid)) {
+	case 0:
+	case 'R':
+		ns = now.cpu - last->cpu;
+		break;
+	case 'D':
+		ns = 0;
+		break;
+	default:
+		ns = now.crowded - last->crowded;
+		ns = ns < dt ? dt - ns : 0;
+	}
+	*last = now;
+	return ns < dt ? ns : dt;
 }

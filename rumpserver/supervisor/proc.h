@@ -11,9 +11,12 @@
 
 /* Stopped by a signal or a debugger: it goes on when somebody else wants it. */
 bool rk__proc_stopped(pid_t pid);
-/* In the kernel, where a kill would not end it sooner: it waits for a disk. */
-bool rk__proc_waits_for_disk(pid_t pid);
-/* How long it waited for a CPU so far; 0 where the kernel does not say. */
-uint64_t rk__proc_crowded_ns(pid_t pid);
+/* Its times when it was looked at last. */
+struct rk__times {
+	uint64_t cpu, crowded;		/* ns; waited for a CPU */
+};
+/* What it had of the last dt ns: what it computed, if it computes or wants to;
+ * else all but what it waited for a CPU, and nothing while it waits for a disk. */
+uint64_t rk__proc_had(pid_t pid, uint64_t dt, struct rk__times *last);
 
 #endif

@@ -507,6 +507,43 @@ int rk__supervisor_signal(struct rk__supervisor *s, int sig,
 	return uv_signal_start(&g->handle, signalled, sig);
 }
 
+struct awaited {
+	uv_poll_t poll;
+	bool readable, closed;
+};
+
+static void is_readable(uv_poll_t *poll, int error, int events)
+{
+	((struct awaited *)poll->data)->readable = true;
+}
+
+static void is_closed(uv_handle_t *handle)
+{
+	((struct awaited *)handle->data)->closed = true;
+}
+
+int rk__supervisor_await(struct rk__supervisor *s, int fd, char *error)
+{
+	struct awaited a = { .poll.data = &a };
+	int e = uv_poll_init(&s->loop, &a.poll, fd);
+
+	if (e < 0) {
+		snprintf(error, RK_SERVER_ERROR_LEN, "cannot wait: %s",
+			 strerror(-e));
+		return e;
+	}
+	uv_poll_start(&a.poll, UV_READABLE, is_readable);
+	while (!a.readable && s->stage < RK_STAGE_STOPPED)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	uv_close((uv_handle_t *)&a.poll, is_closed);
+	while (!a.closed)
+		uv_run(&s->loop, UV_RUN_NOWAIT);
+	if (a.readable)
+		return 0;
+	snprintf(error, RK_SERVER_ERROR_LEN, "%s", s->error);
+	return s->failed ? s->failed : -ECANCELED;
+}
+
 int rk__supervisor_run(struct rk__supervisor *s, char *error)
 {
 	while (!s->program_ended && s->stage < RK_STAGE_STOPPED)

@@ -166,6 +166,12 @@ int rk__supervisor_watch(struct rk__supervisor *s, pid_t pid, int *status);
 int rk__supervisor_signal(struct rk__supervisor *s, int sig,
 			  void (*fn)(void *ctx, int sig), void *ctx);
 
+/* The event loop until fd can be read, which becomes non-blocking: for who waits
+ * for somebody that may wait for the server, which may have to be replaced
+ * first. A negative errno, and a sentence in error, if the server had to be
+ * given up. */
+int rk__supervisor_await(struct rk__supervisor *s, int fd, char *error);
+
 /* The event loop: until the watched child ended, a stop was asked for and
  * done, or the server had to be given up (a negative errno, and a sentence in
  * error). */

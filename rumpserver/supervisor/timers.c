@@ -57,22 +57,15 @@ static uint64_t vital_sign(struct rk__board *b)
 static void wind_clock(struct rk__supervisor *s, uint64_t late_ns)
 {
 	const struct rk__server *a = s->active;
-	uint64_t now = rk__now_ns(), had = now - s->progress.tick_ns;
-	uint64_t crowded, missed;
+	uint64_t now = rk__now_ns(), dt = now - s->progress.tick_ns, had;
 
 	s->progress.tick_ns = now;
 	if (!a || a->dead || !a->child)
 		return;
-	crowded = rk__proc_crowded_ns(a->child->pid);
-	missed = crowded - s->progress.crowded_ns;
-	s->progress.crowded_ns = crowded;
-	if (s->progress.clock_of != a->generation) {
-		s->progress.clock_of = a->generation;
-		return;
-	}
-	if (had < late_ns && missed < had &&
-	    !rk__proc_waits_for_disk(a->child->pid))
-		s->progress.clock_ns += had - missed;
+	had = rk__proc_had(a->child->pid, dt, &s->progress.times);
+	if (s->progress.clock_of == a->generation && dt < late_ns)
+		s->progress.clock_ns += had;
+	s->progress.clock_of = a->generation;
 }
 
 static void ask(struct rk__supervisor *s)
@@ -118,7 +111,7 @@ static void look_for_hang(struct rk__supervisor *s)
 	}
 	if (value >> 63)
 		deadline *= PHASE_DEADLINES;
-	if (!deadline || now - s->progress.since_ns < deadline ||
+	if (now - s->progress.since_ns < deadline ||
 	    !s->active || s->active->dead)
 		return;
 	atomic_compare_exchange_strong(&s->board->cause, &none,
@@ -182,9 +175,9 @@ static void tick(uv_timer_t *timer)
 		rk__server_pump(s->active);
 	if (s->standby)
 		rk__server_pump(s->standby);
-	wind_clock(s, late);
-	look_for_hang(s);
 	if (s->config.deadline_ms) {
+		wind_clock(s, late);
+		look_for_hang(s);
 		look_for_silence(s, s->config.deadline_ms * 1000000ull);
 		look_for_stopped_keeper(s, had, late);
 	}

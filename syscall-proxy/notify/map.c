@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -111,14 +110,6 @@ static uint32_t flags_of(const struct call *c, int fd)
 	}
 	at = strstr(text, "flags:");
 	return at ? (uint32_t)strtoul(at + 6, NULL, 8) & O_CLOEXEC : 0;
-}
-
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static int swap(struct call *c, int fd, int memfd)

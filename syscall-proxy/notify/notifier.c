@@ -43,14 +43,6 @@ enum {
 	STACK = 256 * 1024,
 };
 
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* --- a call ------------------------------------------------------------------- */
 
 /* poll and its like are not begun again after a handler. */

@@ -14,6 +14,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 #include <linux/seccomp.h>
 #include "notify/filter.h"
 #include "notify/notify.h"
@@ -136,6 +137,15 @@ struct rk__notifier {
 	pthread_mutex_t settling;	/* before all other locks */
 	pthread_mutex_t install;	/* numbers of descriptors are chosen */
 };
+
+/* Coarse; ns. */
+static inline uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
 
 static inline struct call *call_of(struct rk__task *t)
 {

@@ -19,6 +19,8 @@
 #include "notify/notify_int.h"
 
 enum { MANY = 32 };
+/* After which time who was given pages has mapped them. */
+static const uint64_t given_ns = 30 * 1000000000ull;
 
 struct pinned {
 	struct pinned *next;
@@ -26,6 +28,7 @@ struct pinned {
 	bool write;
 	uint32_t server;
 	uint32_t handle;		/* of the broker's client */
+	uint64_t given;			/* when, the last time */
 	bool found;			/* while it is looked for */
 };
 
@@ -96,7 +99,7 @@ static void drop_unused(struct rk__notifier *n)
 
 	n->n_pinned = 0;
 	for (p = n->pinned; p; p = p->next)
-		p->found = !proc;
+		p->found = !proc || now() - p->given < given_ns;
 	while (proc && (d = readdir(proc)))
 		if (d->d_name[0] >= '0' && d->d_name[0] <= '9')
 			look_into(n, d->d_name);
@@ -130,19 +133,23 @@ static struct pinned *find(struct rk__notifier *n, const struct rk__mark *m,
 static int keep(struct rk__notifier *n, uint32_t server, bool write, int memfd,
 		struct rk_client *own, uint32_t handle)
 {
-	struct pinned *p = malloc(sizeof *p);
+	struct pinned *p = malloc(sizeof *p), *known = NULL;
 	struct rk__mark mark;
 	int e = p ? rk__placeholder_mark(memfd, &mark) : -ENOMEM;
 
 	pthread_mutex_lock(&n->pinning);
-	if (e < 0 || find(n, &mark, write)) {
+	if (e == 0)
+		known = find(n, &mark, write);
+	if (known)
+		known->given = now();
+	if (e < 0 || known) {
 		(void)rk_unmap(own, handle);
 		free(p);
 	} else {
 		if (n->n_pinned >= n->pinned_many)
 			drop_unused(n);
 		*p = (struct pinned){ n->pinned, mark, write, server, handle,
-				      true };
+				      now(), true };
 		n->pinned = p;
 		n->n_pinned++;
 	}

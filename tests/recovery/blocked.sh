@@ -15,7 +15,7 @@ name=blocked-$$
 cat >"$WORK/restart" <<'END'
 pid=$("$RUMP" ps --pids | awk -v n="$1" '$1 == n && $2 == "server" {print $3}')
 kill -9 "$pid" || exit 1
-for i in $(seq 400); do
+for i in $(seq 2400); do
 	next=$("$RUMP" ps --pids | awk -v n="$1" '$1 == n && $2 == "server" {print $3}')
 	[ -z "$next" ] || [ "$next" = "$pid" ] || exit 0
 	sleep 0.05

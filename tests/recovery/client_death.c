@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include <rump/client.h>
 
-enum { FDS = 200, WAIT_MS = 2000 };
+enum { FDS = 200, WAIT_MS = 60000 };
 
 static char socket_path[4096], path[2048];
 

@@ -304,7 +304,7 @@ static int dead(pid_t server)
 	}
 	kill(server, SIGSTOP);
 	/* Whoever asks now waits until this ends everything. */
-	alarm(5);
+	alarm(120);
 	for (unsigned i = 0; i < 1000; i++) {
 		memset(buf, 0, sizeof buf);
 		CHECK(rk_pread(c, (int)fd, buf, SIZE, 0) == SIZE && buf[9] == 7,

@@ -33,12 +33,13 @@ for options in "" "--kill-every 20ms"; do
 		fail "what was stored in a mapping is not in the image"
 done
 
-options=
+options="--deadline 600s"
 cat >"$WORK/dead" <<'END'
 exec "$1" dead $("$RUMP" ps --pids | awk -v n="$2" '$1 == n && $2 == "server" {print $3}')
 END
 image "$img" 64M
 serve sh "$WORK/dead" "$pages" "$name"
+options=
 
 # At each instant of a change; each is hit, again and again.
 cat >"$WORK/points" <<'END'

@@ -19,15 +19,17 @@ image "$img" 64M -t ext4 -E "root_owner=$(id -u):$(id -g)"
 cat >"$WORK/drive" <<'END'
 ready=$1 keys=$2
 shift 2
+rm -f "$PWD/.screen"
 {
-	for _ in $(seq 200); do
-		compgen -G "$ready" >/dev/null && break
+	# it has its file, and has taken the terminal
+	for _ in $(seq 2400); do
+		compgen -G "$ready" >/dev/null && [ -s "$PWD/.screen" ] && break
 		sleep 0.05
 	done
 	sleep 0.3
 	printf "$keys"
 	# the terminal must not end before the program
-	for _ in $(seq 400); do
+	for _ in $(seq 2400); do
 		[ -e "$PWD/.ended" ] && break
 		sleep 0.05
 	done

@@ -24,7 +24,7 @@
 #include <unistd.h>
 #include "verifier.h"
 
-enum { ERRORS_SHOWN = 20, ERRORS_MAX = 200, SETTLE_S = 20 };
+enum { ERRORS_SHOWN = 20, ERRORS_MAX = 200, SETTLE_S = 120 };
 
 struct common *common;
 

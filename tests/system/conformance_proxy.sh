@@ -2,7 +2,7 @@
 # conformance_proxy.sh - without a mount, through preload, programs are told what
 # the file system does natively: the same scripts of system calls, without kills
 # and with them.
-# limit: 240 1800
+# limit: 480 1800
 . "$(dirname "$0")/../harness/lib.sh"
 need_root "users, and a native mount to compare with"
 . "$SOURCE/tests/harness/conformance.sh"

@@ -21,7 +21,7 @@
 #include "channel.h"
 #include "rump/client.h"
 
-enum { SLOW_MS = 2000 };	/* more is a server that was held up */
+enum { SLOW_MS = 60000 };	/* more is a server that was held up */
 
 static char path[108];
 

@@ -80,15 +80,13 @@ static void duplicates(void)
 	say("again", close(a));
 	say("write after", write(d, "3", 1));
 	/* A number whose data a proxy may not see: all else is right. */
-	say("in the middle", dup2(b, 50));
-	say("offset there", lseek(50, 0, SEEK_CUR));
-	say("size there", fstat(50, &st) == 0 ? st.st_size : -1);
-	say("lock there", flock(50, LOCK_EX));
+	must("dup2", dup2(b, 50));
+	printf("offset %ld, size %ld, lock %d\n", (long)lseek(50, 0, SEEK_CUR),
+	       fstat(50, &st) == 0 ? (long)st.st_size : -1, flock(50, LOCK_EX));
 	e = must("open", open("dup", O_RDONLY));
 	say("another's", flock(e, LOCK_SH | LOCK_NB));
 	close(e);
 	say("copied back", dup2(50, d));
-	say("write", write(d, "4", 1));
 	close(50);
 	e = must("open", open("other", O_RDWR | O_CREAT | O_TRUNC, 0644));
 	say("the lowest", e - a);
@@ -515,6 +513,28 @@ static void maps(void)
 	close(fd);
 }
 
+/* More than a proxy looks through at once. */
+static void many_maps(void)
+{
+	char name[16], buf[8], *p;
+	int right = 0, fd;
+
+	for (int i = 0; i < 80; i++) {
+		snprintf(name, sizeof name, "many%d", i);
+		fd = must("open", open(name, O_RDWR | O_CREAT | O_TRUNC, 0644));
+		must("ftruncate", ftruncate(fd, 100));
+		p = mmap(NULL, 100, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (p == MAP_FAILED)
+			continue;
+		memcpy(p + 50, name, 6);
+		munmap(p, i % 2 ? 100 : 0);
+		right += pread(fd, buf, 6, 50) == 6 && !memcmp(buf, name, 6);
+		close(fd);
+		must("unlink", unlink(name));
+	}
+	say("right", right);
+}
+
 static void proc(void)
 {
 	char path[40], buf[8] = "";
@@ -551,7 +571,8 @@ int main(int argc, char **argv)
 		{ "duplicates", duplicates }, { "ranges", ranges },
 		{ "high", high }, { "limit", limit }, { "locks", locks },
 		{ "inherited", inherited }, { "vforked", vforked },
-		{ "maps", maps }, { "proc", proc },
+		{ "maps", maps },
+		{ "many_maps", many_maps }, { "proc", proc },
 		{ "threads_and_forks", threads_and_forks },
 	};
 	for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {

@@ -25,7 +25,7 @@ for i in $(seq "$times"); do
 	esac
 done
 exec 3<&- 4>&-
-for _ in $(seq 100); do
+for _ in $(seq 1200); do
 	after=$(free)
 	[ "$after" != "$before" ] || break
 	sleep 0.1

@@ -70,6 +70,16 @@ echo bound >bound/file
 check_image "$img"
 
 # A shared server's mount as the root, with another server's in it.
+# It may die as soon as it is mounted, while the program's view is made.
+for i in $(seq 10); do
+	status=0
+	in_root --kill-every 1ms --bind "$WORK/bound:/mnt" -- sh -c 'exit 3' \
+		2>"$WORK/err" || status=$?
+	[ "$status" = 3 ] || { cat "$WORK/err" >&2
+		fail "killed while it starts: exit status $status"; }
+done
+check_image "$img"
+
 name=test-root-$$
 "$RUMP" start "$name" "/=ext4:$img" || fail "no start"
 trap 's=$?; set +e; "$RUMP" stop -f "$name" 2>/dev/null; (exit $s); clean_up' EXIT

@@ -94,7 +94,7 @@ static inline int run_tests(int argc, char **argv, const struct test *test,
 		pid_t pid = fork();
 
 		if (pid == 0) {
-			alarm(60);
+			alarm(600);
 			test[i].run();
 			_exit(0);
 		}

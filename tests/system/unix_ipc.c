@@ -10,6 +10,7 @@
 #include <sys/inotify.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include "unix.h"
 
@@ -199,24 +200,32 @@ static void waits_for_many(void)
 
 /* --- locks that are waited for -------------------------------------------------------- */
 
-static volatile sig_atomic_t alarms;
+static volatile sig_atomic_t alarms, victim;
 
 static void on_alarm(int sig)
 {
-	alarms++;
+	if (++alarms == 3 && victim)
+		kill(victim, SIGKILL);
 }
 
-static void alarm_after(long ms, int flags)
+/* Again and again, as one that comes before the call does nothing. The third
+ * ends the victim, if there is one. */
+static void alarm_every(long ms, int flags, pid_t to_end)
 {
-	const struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+	const struct itimerval t = { { 0, ms * 1000 }, { 0, ms * 1000 } };
 	struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = flags };
-	struct itimerspec when = { .it_value = t };
-	timer_t timer;
 
 	alarms = 0;
+	victim = to_end;
 	CHECK(sigaction(SIGALRM, &sa, NULL) == 0);
-	CHECK(timer_create(CLOCK_MONOTONIC, NULL, &timer) == 0);
-	CHECK(timer_settime(timer, 0, &when, NULL) == 0);
+	CHECK(setitimer(ITIMER_REAL, &t, NULL) == 0);
+}
+
+static void no_alarms(void)
+{
+	const struct itimerval never = { 0 };
+
+	CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
 }
 
 static int lock_record(int fd)
@@ -244,8 +253,8 @@ static int (*const lock[])(int fd) = {
 
 enum { LOCKS = sizeof lock / sizeof *lock };
 
-/* A child that has the lock for so long. */
-static pid_t holder(int kind, long ms)
+/* A child that has the lock until it is killed. */
+static pid_t holder(int kind)
 {
 	int ready[2];
 	char c;
@@ -258,8 +267,9 @@ static pid_t holder(int kind, long ms)
 
 		CHECK(fd >= 0 && lock[kind](fd) == 0);
 		CHECK(write(ready[1], "", 1) == 1);
-		nap(ms);
-		_exit(0);
+		alarm(600);
+		pause();
+		_exit(1);
 	}
 	CHECK(read(ready[0], &c, 1) == 1);
 	close(ready[0]);
@@ -280,19 +290,20 @@ static void signals_into_locks(void)
 	put("file", "x");
 	for (int kind = 0; kind < LOCKS; kind++) {
 		fd = open("file", O_RDWR);
-		pid = holder(kind, 30000);
-		alarm_after(100, 0);
+		pid = holder(kind);
+		alarm_every(100, 0, 0);
 		REFUSED(lock[kind](fd), EINTR);
-		CHECK(alarms == 1);
+		no_alarms();
+		CHECK(alarms > 0);
 		end(pid);
 		CHECK(lock[kind](fd) == 0 && close(fd) == 0);
 		/* and with SA_RESTART it is got in the end */
 		fd = open("file", O_RDWR);
-		pid = holder(kind, 400);
-		alarm_after(100, SA_RESTART);
-		CHECK(lock[kind](fd) == 0 && alarms == 1);
-		CHECK(close(fd) == 0);
-		joined(pid);
+		pid = holder(kind);
+		alarm_every(100, SA_RESTART, pid);
+		CHECK(lock[kind](fd) == 0 && alarms >= 3);
+		no_alarms();
+		CHECK(close(fd) == 0 && waitpid(pid, NULL, 0) == pid);
 	}
 }
 
@@ -304,7 +315,7 @@ static void killed_waiters(void)
 
 	put("file", "x");
 	for (int kind = 0; kind < LOCKS; kind++) {
-		pid = holder(kind, 30000);
+		pid = holder(kind);
 		for (int i = 0; i < 3; i++) {
 			waiter[i] = fork();
 			if (waiter[i] == 0) {
@@ -340,22 +351,25 @@ static void threads_apart(void)
 
 	put("file", "x");
 	CHECK(sigaction(SIGUSR1, &sa, NULL) == 0);
-	pid = holder(1, 30000);
+	pid = holder(1);
 	for (int i = 0; i < 3; i++)
 		CHECK(pthread_create(&thread[i], NULL, wait_for_lock, NULL) == 0);
 	nap(100);
-	for (int i = 0; i < 3; i++) {
-		CHECK(pthread_kill(thread[i], SIGUSR1) == 0);
-		CHECK(pthread_join(thread[i], NULL) == 0);
-	}
+	/* one that does not wait yet is told again */
+	for (int i = 0; i < 3; i++)
+		do {
+			CHECK(pthread_kill(thread[i], SIGUSR1) == 0);
+			nap(10);
+		} while (pthread_tryjoin_np(thread[i], NULL) != 0);
 	end(pid);
 }
 
+/* Who comes second is told, whoever of the two that is. */
 static void deadlock_found(void)
 {
 	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
 			   .l_len = 1 };
-	int fd, ready[2];
+	int fd, ready[2], r, status;
 	char c;
 	pid_t pid;
 
@@ -368,17 +382,18 @@ static void deadlock_found(void)
 		CHECK(fcntl(fd, F_SETLK, &l) == 0);
 		CHECK(write(ready[1], "", 1) == 1);
 		l.l_start = 0;
-		CHECK(fcntl(fd, F_SETLKW, &l) == 0);
-		_exit(0);
+		_exit(fcntl(fd, F_SETLKW, &l) < 0 ? errno : 0);
 	}
 	CHECK(read(ready[0], &c, 1) == 1);
 	nap(100);
 	l.l_start = 1;
-	REFUSED(fcntl(fd, F_SETLKW, &l), EDEADLK);
+	r = fcntl(fd, F_SETLKW, &l);
+	CHECK(r == 0 || errno == EDEADLK);
 	l.l_type = F_UNLCK;
 	l.l_start = 0;
 	CHECK(fcntl(fd, F_SETLK, &l) == 0);
-	joined(pid);
+	CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	CHECK(WEXITSTATUS(status) == (r == 0 ? EDEADLK : 0));
 }
 
 /* --- leases ------------------------------------------------------------------------ */

@@ -171,12 +171,21 @@ static void nothing(int signal)
 	(void)signal;
 }
 
+struct waiter {
+	pthread_t thread;
+	_Atomic bool came_back;
+};
+
+/* Again if it comes too early. */
 static void *interrupt(void *arg)
 {
 	const struct timespec t = { .tv_nsec = 100000000 };
+	struct waiter *w = arg;
 
-	nanosleep(&t, NULL);
-	pthread_kill(*(pthread_t *)arg, SIGUSR1);
+	do {
+		nanosleep(&t, NULL);
+		pthread_kill(w->thread, SIGUSR1);
+	} while (!atomic_load(&w->came_back));
 	return NULL;
 }
 
@@ -184,11 +193,13 @@ Test(client, a_signal_ends_a_wait)
 {
 	struct sigaction sa = { .sa_handler = nothing };
 	struct rk_client *c = attach(0);
-	pthread_t self = pthread_self(), other;
+	struct waiter self = { .thread = pthread_self() };
+	pthread_t other;
 
 	sigaction(SIGUSR1, &sa, NULL);
 	pthread_create(&other, NULL, interrupt, &self);
 	cr_assert_eq(rk_flock(c, 3, LOCK_EX), -EINTR);
+	atomic_store(&self.came_back, true);
 	cr_assert_eq(rk_null(c), 0);
 	pthread_join(other, NULL);
 	rk_detach(c);
@@ -198,8 +209,10 @@ static void *interrupt_then_refuse(void *arg)
 {
 	const struct timespec t = { .tv_nsec = 100000000 };
 
-	interrupt(arg);
-	nanosleep(&t, NULL);
+	for (int i = 0; i < 3; i++) {
+		nanosleep(&t, NULL);
+		pthread_kill(*(pthread_t *)arg, SIGUSR1);
+	}
 	atomic_store(&fake.refuse, true);
 	return NULL;
 }

@@ -17,9 +17,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "driver.h"
+#include "../harness/temp.h"
 
 struct image {
-	char dir[64], path[96];
+	char dir[TEMP_MAX], path[96];
 	int fd;
 	uint64_t size;
 	bool may_write, changed;
@@ -115,8 +116,7 @@ static inline void image_create(struct image *im, const char *mkfs,
 	void *lib;
 
 	memset(im, 0, sizeof(*im));
-	strcpy(im->dir, "/tmp/rk-ext4-XXXXXX");
-	cr_assert(mkdtemp(im->dir));
+	cr_assert(temp_dir(im->dir, "ext4"));
 	snprintf(im->path, sizeof(im->path), "%s/image", im->dir);
 	im->fd = open(im->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	cr_assert(im->fd >= 0 && !ftruncate(im->fd, size));

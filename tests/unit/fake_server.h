@@ -21,9 +21,10 @@
 #include "channel.h"
 #include "gate/gate.h"
 #include "views.h"
+#include "../harness/temp.h"
 
 static struct {
-	char dir[64], path[108];
+	char dir[TEMP_MAX], path[108];
 	int listener, epoll;
 	uint32_t n_channels;
 	int control[RK_CHANNELS_MAX];
@@ -251,8 +252,7 @@ static void fake_start(void)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
-	strcpy(fake.dir, "/tmp/rk-unit-XXXXXX");
-	if (!mkdtemp(fake.dir))
+	if (!temp_dir(fake.dir, "unit"))
 		abort();
 	snprintf(fake.path, sizeof fake.path, "%s/s", fake.dir);
 	strcpy(addr.sun_path, fake.path);

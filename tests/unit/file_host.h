@@ -18,9 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "driver.h"
+#include "../harness/temp.h"
 
 struct medium {
-	char dir[64];
+	char dir[TEMP_MAX];
 	uint8_t *bytes;
 	uint64_t size;
 	uint64_t bytes_read;
@@ -62,8 +63,7 @@ static inline void medium_create(struct medium *m, const char *driver)
 	void *lib;
 
 	memset(m, 0, sizeof *m);
-	strcpy(m->dir, "/tmp/rk-medium-XXXXXX");
-	cr_assert(mkdtemp(m->dir));
+	cr_assert(temp_dir(m->dir, "medium"));
 	m->host = (struct rk_host){ .ctx = m, .read = medium_read,
 		.size = medium_size, .complain = medium_complain, .dirfd = -1 };
 	snprintf(so, sizeof so, RK_DRIVER_DIR "/rump-driver-%s.so", driver);

@@ -20,9 +20,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 #include "driver.h"
+#include "../harness/temp.h"
 
 struct world {
-	char dir[64];
+	char dir[TEMP_MAX];
 	const struct rk_driver *d;
 	struct rk_host host;
 	void *own, *fs;
@@ -76,8 +77,7 @@ static void begin(void)
 	cr_assert(lib, "%s", dlerror());
 	memset(&w, 0, sizeof w);
 	w.d = dlsym(lib, "rk_driver");
-	strcpy(w.dir, "/tmp/rk-host-XXXXXX");
-	cr_assert(mkdtemp(w.dir));
+	cr_assert(temp_dir(w.dir, "host"));
 	w.host = (struct rk_host){ .change = change, .complain = complain,
 		.own = &w.own, .request = request, .committed = committed,
 		.held = held };

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "keeper/keeper.h"
 #include "keeper/store.h"
+#include "../harness/temp.h"
 
 enum {
 	BLOCKS = 20,
@@ -20,12 +21,11 @@ enum {
 	POINTS = 6,
 };
 
-static char dir[64], image[128], journal[256], path[4096];
+static char dir[TEMP_MAX], image[128], journal[256], path[4096];
 
 static void enter(void)
 {
-	strcpy(dir, "/tmp/rk-journal-XXXXXX");
-	cr_assert(mkdtemp(dir));
+	cr_assert(temp_dir(dir, "journal"));
 	snprintf(path, sizeof path, "%s/state", dir);
 	setenv("XDG_STATE_HOME", path, 1);
 	snprintf(image, sizeof image, "%s/disk.img", dir);

@@ -86,15 +86,16 @@ Test(keeper, flushes_checkpoints_and_says_so)
 	start_keeper(true);
 	event.fd = family.keeper_event;
 	/* Its start. */
-	cr_assert(poll(&event, 1, 1000) == 1 && read(event.fd, &n, 8) == 8);
+	cr_assert(poll(&event, 1, 60000) == 1 && read(event.fd, &n, 8) == 8);
 	publish(&d);
 	publish_flush(0);
 	wait_flushed();
-	cr_assert_eq(poll(&event, 1, 1000), 1);
+	cr_assert_eq(poll(&event, 1, 60000), 1);
 	wait_applied();
 	cr_assert_eq(atomic_load(&log_.keeper->dirty_blocks), 0);
-	cr_assert_eq(byte_of(family.device[0].fd, 3 * RK_PAGE), 0);
-	cr_assert(in_overlay(0, 3) && memory_of(family.device[0].journal_fd));
+	/* In the image only when we were so slow that it had time for that. */
+	cr_assert((in_overlay(0, 3) && memory_of(family.device[0].journal_fd)) ||
+		  byte_of(family.device[0].fd, 3 * RK_PAGE) == 'a');
 	/* Changed after the flush point: that is what the image gets. */
 	publish(&d);
 	d.fill[0] = 'x';
@@ -132,7 +133,7 @@ Test(keeper, checkpoints_when_idle_but_only_flush_points)
 	d.fill[0] = 'x';
 	publish(&d);
 	wait_applied();
-	for (unsigned i = 0; i < 500 && in_overlay(0, 4); i++)
+	for (unsigned i = 0; i < 6000 && in_overlay(0, 4); i++)
 		usleep(10000);
 	cr_assert(!in_overlay(0, 4));
 	cr_assert_eq(byte_of(family.device[0].fd, 3 * RK_PAGE), 'a');

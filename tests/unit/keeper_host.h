@@ -183,12 +183,12 @@ static inline bool wait_word(const _Atomic uint64_t *word, uint64_t at_least,
 static inline void wait_applied(void)
 {
 	cr_assert(wait_word(&log_.keeper->applied,
-			    atomic_load(&log_.server->published), 5000));
+			    atomic_load(&log_.server->published), 60000));
 }
 
 static inline void wait_flushed(void)
 {
-	cr_assert(wait_word(&log_.keeper->flushed_seq, seq, 5000));
+	cr_assert(wait_word(&log_.keeper->flushed_seq, seq, 60000));
 }
 
 static inline void publish_flush(uint32_t flags)

@@ -14,8 +14,9 @@
 #include "recovery/recovery.h"
 #include "recovery/region.h"
 #include "supervisor/loader.h"
+#include "../harness/temp.h"
 
-static char dir[] = "/tmp/rump-loader.XXXXXX";
+static char dir[TEMP_MAX];
 static char error[RK_SERVER_ERROR_LEN];
 
 static void write_file(const char *name, const char *text)
@@ -44,7 +45,7 @@ static void compile(const char *out, const char *source, const char *more)
 
 static void set_up(void)
 {
-	cr_assert(mkdtemp(dir));
+	cr_assert(temp_dir(dir, "loader"));
 }
 
 static void tear_down(void)

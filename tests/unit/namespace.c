@@ -21,15 +21,15 @@
 #include "gate/gate.h"
 #include "supervisor/mount.h"
 #include "supervisor/namespace.h"
+#include "../harness/temp.h"
 
 enum { NOBODY = 65534, SKIPPED = 77 };
 
-static char dir[64];
+static char dir[TEMP_MAX];
 
 static void setup(void)
 {
-	snprintf(dir, sizeof dir, "/tmp/rump-namespace-XXXXXX");
-	cr_assert(mkdtemp(dir));
+	cr_assert(temp_dir(dir, "namespace"));
 	chmod(dir, 0755);
 }
 

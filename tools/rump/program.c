@@ -248,7 +248,11 @@ int program_mount(const struct program *p, struct rk__supervisor *s,
 			 "the process that makes the mounts ended");
 	while (!e && !a.done) {
 		fd = -1;
-		e = receive(p, &a, &fd, error);
+		/* what it mounted may be in its way to the next */
+		if (s)
+			e = rk__supervisor_await(s, p->fd, error);
+		if (!e)
+			e = receive(p, &a, &fd, error);
 		if (!e && !a.done)
 			e = rk__supervisor_fuse(s, a.mount, fd, error);
 	}

@@ -24,6 +24,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 #include "preload/interpose.h"
+#include "../../harness/temp.h"
 
 enum { OURS = 300, NUMBERS = 512 };
 
@@ -203,11 +204,11 @@ static void on_programs(void)
 
 int main(void)
 {
-	char dir[] = "/tmp/interpose.XXXXXX";
+	char dir[TEMP_MAX];
 
 	/* The programs that are run do not stand in for the proxy. */
 	unsetenv("LD_PRELOAD");
-	check(mkdtemp(dir) && chdir(dir) == 0);
+	check(temp_dir(dir, "interpose") && chdir(dir) == 0);
 	on_files();
 	on_waiting();
 	on_directories();

@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "run.h"
+#include "../../harness/temp.h"
 
 static int walked;
 
@@ -172,14 +173,14 @@ static void libraries(void)
 
 void libc_works_and_nothing_else_calls(void)
 {
-	char dir[] = "/tmp/patch.XXXXXX";
+	char dir[TEMP_MAX];
 	uint64_t before = probe_calls[SYS_getppid];
 	int status;
 	pid_t pid;
 
 	patch_all(true);
 	others_are_killed();
-	check(mkdtemp(dir));
+	check(temp_dir(dir, "patch"));
 	files(dir);
 	libraries();
 	names_of_the_net();
