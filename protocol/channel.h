@@ -35,6 +35,7 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include "event.h"
 #include "request.h"
 
 #define RK_CHANNEL_MAGIC 0x6e686b72u		/* "rkhn" */
@@ -152,6 +153,13 @@ enum rk_audience {
 	RK_AUDIENCE_SHARED,		/* programs that ask for it */
 };
 
+enum rk_state {
+	RK_STATE_STARTING,
+	RK_STATE_SERVING,
+	RK_STATE_RESTARTING,		/* no server just now, the next is made */
+	RK_STATE_STOPPING,
+};
+
 /* Answer to tools. Fixed size, NUL-terminated. */
 struct rk_status {
 	int32_t error;			/* 0, or why it was not done */
@@ -166,6 +174,18 @@ struct rk_status {
 	char name[64];
 	char mounts[8192];		/* "PATH=DRIVER:SOURCE\n" each */
 	char message[256];
+	uint32_t state;			/* enum rk_state */
+	uint32_t managed;		/* systemd runs it */
+	/* of servers, since the supervisor began; by enum rk_death */
+	uint64_t deaths[RK_DEATH_KINDS];
+	uint64_t last_death_s;		/* CLOCK_REALTIME; 0: none */
+	uint64_t last_outage_us;	/* until the next served */
+	uint32_t last_death;		/* enum rk_death */
+	uint32_t last_signal;		/* 0: not known */
+	char last_op[32];		/* "": between two */
+	uint32_t idle_deaths, limit;	/* without progress; it gives up after */
+	uint64_t ops, commits;
+	uint64_t unflushed;		/* commits that are not in the images yet */
 };
 
 #endif

@@ -47,6 +47,7 @@ enum rk_death {
 #define RK_DEATH(name, word) RK_DEATH_##name,
 	RK_DEATHS(RK_DEATH)
 #undef RK_DEATH
+	RK_DEATH_KINDS
 };
 
 /* How a successor went on: the rungs of the ladder. */
@@ -84,7 +85,9 @@ struct rk_event {
 	uint32_t lost;			/* RK_LOST_* */
 	uint32_t pid;			/* of the server that died or serves */
 	uint32_t restarts;		/* so far */
-	uint32_t reserved;
+	/* What the server that died was at, 0: nothing: enum rk_op, or, with
+	 * the top bit, what the kernel's FUSE calls it. */
+	uint32_t op;
 	char server[64];		/* its name */
 	char text[256];			/* one sentence for a person */
 };

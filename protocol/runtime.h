@@ -15,6 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The mode of a server's socket. Nobody is behind one that is asleep: systemd
+ * made it, and starts the server when somebody connects. */
+enum { RK_SOCKET_ASLEEP = 0600, RK_SOCKET_AWAKE = 01600 };
+
 /* 0, or -ENAMETOOLONG. Makes nothing. */
 static inline int rk_runtime_dir(char *ret, size_t size)
 {

@@ -309,6 +309,7 @@ static enum rk__outcome run(struct rk__handle *h)
 		return RK_DONE;
 	}
 	serve.runs++;
+	atomic_store_explicit(&b->current_op, h->op, memory_order_relaxed);
 	atomic_store_explicit(&b->current_slot, h->slot, memory_order_relaxed);
 	atomic_store_explicit(&b->current_id, h->id, memory_order_relaxed);
 	atomic_store_explicit(&b->alone, serve.n_queued == 0,

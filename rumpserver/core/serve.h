@@ -52,6 +52,7 @@ struct rk__handle {
 	const struct rk__gate_ops *gate;
 	uint32_t slot;			/* global slot number */
 	uint64_t id;
+	uint32_t op;			/* as board.current_op has it */
 	/* exec may write straight to where the client looks (a channel's
 	 * payload): the core commits earlier changes before it runs this. */
 	bool direct_output;

@@ -197,6 +197,7 @@ void rk__slot_take(struct rk__slot *s, uint64_t asked)
 		.gate = &channel_gate,
 		.slot = RK_SLOT_CHANNEL(c->number, i),
 		.id = asked,
+		.op = s->req.op,
 		.direct_output = info && info->has_out &&
 				 !(info->flags & RK_OP_MUTATES),
 	};

@@ -219,6 +219,7 @@ void rk__fuse_serve(struct rk__fuse_slot *s)
 		.gate = &fuse_gate,
 		.slot = RK_SLOT_FUSE(f->mount, rk__fuse_index(s)),
 		.id = rk__fuse_id(s->request),
+		.op = s->request->opcode | RK_OP_OF_FUSE,
 	};
 	rk__serve(&s->handle);
 }

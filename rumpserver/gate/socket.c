@@ -182,6 +182,7 @@ static void take(struct sock *s, size_t n)
 		.gate = &socket_gate,
 		.slot = RK_SLOT_CHANNEL(s->number, 0),
 		.id = s->req.seq,
+		.op = s->req.op,
 	};
 	if (r == 0)
 		r = read_payload(s);

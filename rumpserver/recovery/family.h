@@ -84,6 +84,7 @@ struct rk__board {
 	_Atomic uint64_t progress;
 	_Atomic uint64_t heard;		/* last RK_MSG_PING that was answered */
 	/* The request that runs now; what a fault is counted against. */
+	_Atomic uint32_t current_op;	/* enum rk_op, or FUSE's | RK_OP_OF_FUSE */
 	_Atomic uint32_t current_slot;
 	_Atomic uint32_t alone;		/* it runs in a batch of its own */
 	_Atomic uint64_t current_id;
@@ -103,6 +104,8 @@ struct rk__board {
 	_Atomic uint32_t unflushed, devices_held;
 	char error[RK_SERVER_ERROR_LEN];
 };
+
+#define RK_OP_OF_FUSE	(1u << 31)
 
 struct rk__mount_spec {
 	char path[4096];		/* where clients see it, normalised */

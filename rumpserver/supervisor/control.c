@@ -19,7 +19,9 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include "runtime.h"
 #include "supervisor/control.h"
 #include "supervisor/message.h"
 #include "supervisor/peer.h"
@@ -439,7 +441,9 @@ void rk__control_drop_all(struct rk__supervisor *s)
 
 void rk__control_unlink(struct rk__supervisor *s)
 {
-	if (s->control.path[0])
+	if (s->config.listen_fd && s->control.path[0])
+		chmod(s->control.path, RK_SOCKET_ASLEEP);
+	else if (s->control.path[0])
 		unlink(s->control.path);
 	s->control.path[0] = 0;
 }

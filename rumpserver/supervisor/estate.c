@@ -140,6 +140,11 @@ uint64_t rk__estate_progress(const struct rk__estate *e)
 	return atomic_load(&b->ops) + atomic_load(&b->commits);
 }
 
+const struct rk__estate_status *rk__estate_status(const struct rk__estate *e)
+{
+	return &e->status;
+}
+
 bool rk__estate_hear(struct rk__estate *e, int socket)
 {
 	struct rk__hold h;
@@ -165,5 +170,10 @@ bool rk__estate_hear(struct rk__estate *e, int socket)
 		close(fd);
 	if (h.type == RK_HOLD_NOTHING)
 		rk__estate_abort(e);
+	if (h.type == RK_HOLD_STATUS) {
+		e->status.beats++;
+		e->status.restarts = h.restarts;
+		e->status.users = h.users;
+	}
 	return true;
 }

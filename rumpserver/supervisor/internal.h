@@ -167,6 +167,36 @@ bool rk__upgrade_keeper_ended(struct rk__supervisor *s);
 int rk__succeed_start(struct rk__supervisor *s);
 void rk__succeed_heard(struct rk__supervisor *s, const struct rk__message *m);
 bool rk__succeed_died(struct rk__supervisor *s);
+/* Connections of client processes, and of programs of rump run -s. */
+void rk__control_users(const struct rk__supervisor *s, uint32_t *ret_clients,
+		       uint32_t *ret_programs);
+
+/* --- report.c: what is said of it ------------------------------------------- */
+
+/* Of the servers that died since this supervisor began. */
+struct rk__deaths {
+	uint64_t n[RK_DEATH_KINDS];
+	enum rk_death last;
+	int signal;			/* 0: not known */
+	uint32_t op;			/* as board.current_op, 0: none */
+	uint64_t at_s, outage_us;
+	bool open;			/* nobody serves since */
+	uint64_t beat_ns;
+};
+
+/* The active server died, of e; status: of waitpid, -1 if not known. */
+void rk__report_death(struct rk__supervisor *s,
+		      const struct rk__policy_event *e, int status);
+/* Of the last death it came out that it was a fault. */
+void rk__report_was_fault(struct rk__supervisor *s, int signal);
+/* One serves again. */
+void rk__report_ready(struct rk__supervisor *s);
+/* Tells the holder, once a second at most, that the loop turns. */
+void rk__report_beat(struct rk__supervisor *s);
+/* What of a status is not of the connections. */
+void rk__report_fill(const struct rk__supervisor *s, struct rk_status *ret);
+/* "" for what is none. */
+const char *rk__report_op(uint32_t op);
 
 /* --- stop.c: unmount, stop, drain, end -------------------------------------- */
 
@@ -209,6 +239,7 @@ struct rk__supervisor {
 	uint64_t started_s;
 	int fuse_fd[RK_MOUNTS_MAX];
 	uint64_t fuse_flags[RK_MOUNTS_MAX];
+	struct rk__deaths deaths;
 	int holder;			/* tells it what to keep; -1: none */
 	int namespace[2];		/* user, mount: to share; -1: none */
 

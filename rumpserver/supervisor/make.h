@@ -73,6 +73,7 @@ struct rk__estate {
 	int fuse_fd[RK_MOUNTS_MAX];	/* -1: not mounted */
 	uint64_t fuse_flags[RK_MOUNTS_MAX];
 	uint64_t started_s;
+	struct rk__estate_status status;
 	int holder;			/* in a supervisor: its socket; -1 none */
 	/* What it was made of, for its first supervisor; NULL: nothing. */
 	struct rk__handed *handed;
@@ -93,11 +94,14 @@ enum rk__hold_type {
 	RK_HOLD_FUSE = 1,		/* keep /dev/fuse of this mount */
 	RK_HOLD_NOTHING,		/* it is given up: close them all */
 	RK_HOLD_BATON,			/* an upgrade; flags: the new holder */
+	RK_HOLD_STATUS,			/* it serves, and its loop turns */
 };
 
 struct rk__hold {
 	uint32_t type, mount;
 	uint64_t flags;
+	uint64_t restarts;
+	uint32_t users, reserved;
 };
 
 #endif

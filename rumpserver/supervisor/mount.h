@@ -49,6 +49,10 @@ int rk__mount_find(const char *dir, struct rk__mounted *ret);
 int rk__mount_each(int (*fn)(void *arg, const struct rk__mounted *m),
 		   void *arg);
 
+/* Does nobody outside see what this process mounts? It has a mount namespace
+ * into which mounts come, and out of which none go. */
+bool rk__mounts_are_own(void);
+
 /* lazy: out of sight at once, gone with its last user. */
 int rk__fuse_unmount(const char *dir, bool lazy, char *error);
 /* The same at once, and every call that waits for its server gets an error,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "mount.h"
 
 /* The kernel writes blanks and backslashes as three octal digits. */
@@ -109,4 +110,37 @@ int rk__mount_each(int (*fn)(void *arg, const struct rk__mounted *m), void *arg)
 	struct filter f = { fn, arg };
 
 	return each(if_ours, &f);
+}
+
+/* Of "/", as systemd leaves it in a unit with a view of its own. */
+static bool root_is_slave(void)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL, path[8];
+	bool slave = false;
+	size_t size = 0;
+
+	while (f && getline(&line, &size, f) > 0) {
+		char *end = strstr(line, " - ");
+
+		if (end)
+			*end = '\0';
+		if (sscanf(line, "%*d %*d %*s %*s %7s", path) == 1 &&
+		    strcmp(path, "/") == 0)
+			slave = strstr(line, " master:") != NULL;
+	}
+	if (f)
+		fclose(f);
+	free(line);
+	return slave;
+}
+
+bool rk__mounts_are_own(void)
+{
+	struct stat ours, of_init;
+
+	if (stat("/proc/self/ns/mnt", &ours) == 0 &&
+	    stat("/proc/1/ns/mnt", &of_init) == 0)
+		return ours.st_ino != of_init.st_ino;
+	return root_is_slave();
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "supervisor/internal.h"
 
 static uint64_t real_ns(void)
@@ -19,7 +20,7 @@ static uint64_t real_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static enum rk_death death_of(enum rk__cause cause)
+enum rk_death rk__news_death(enum rk__cause cause)
 {
 	switch (cause) {
 	case RK_CAUSE_NONE:
@@ -58,6 +59,7 @@ static void hand_out(struct rk__supervisor *s, struct rk_event *e)
 	n->kept[e->number % RK_NEWS_KEPT] = *e;
 	rk__control_publish(s, e);
 	rk__bus_publish(n->bus, e);
+	rk__journald_tell(s, e);
 }
 
 static void say_death(struct rk_event *e)
@@ -84,11 +86,12 @@ static void died(struct rk__supervisor *s, const struct rk__policy_event *p)
 
 	begin(s, RK_HAPPENED_DIED, &e);
 	e.pid = n->pid;
-	e.death = death_of(p->cause);
+	e.death = rk__news_death(p->cause);
 	e.signal = p->signal;
 	e.request = p->id;
 	say_death(&e);
 	n->death = e.death;
+	e.op = s->deaths.op;
 	hand_out(s, &e);
 }
 
@@ -99,6 +102,7 @@ static void quarantined(struct rk__supervisor *s)
 	s->news.quarantined = s->policy.quarantined;
 	begin(s, RK_HAPPENED_QUARANTINED, &e);
 	e.request = s->policy.quarantine_id;
+	e.op = s->deaths.op;
 	e.lost = RK_LOST_REQUEST;
 	snprintf(e.text, sizeof e.text, "a call that brought the server down "
 		 "twice, alone, is answered with an error");
@@ -138,6 +142,7 @@ void rk__news_ready(struct rk__supervisor *s)
 	begin(s, RK_HAPPENED_RECOVERED, &e);
 	e.down_ns = rk__now_ns() - n->died_ns;
 	e.death = n->death;
+	e.op = s->deaths.op;
 	e.rung = n->rung;
 	if (n->rung == RK_RUNG_QUARANTINE)
 		e.lost = RK_LOST_REQUEST;
@@ -189,6 +194,7 @@ void rk__news_again(struct rk__supervisor *s)
 {
 	char path[sizeof s->control.path];
 
+	s->news.journal = rk__journald_open();
 	s->news.bus = bus_path(s, path, sizeof path) ? rk__bus_open(path) : -1;
 }
 
@@ -218,4 +224,7 @@ void rk__news_close(struct rk__supervisor *s)
 
 	rk__bus_close(s->news.bus, bus_path(s, path, sizeof path) ? path : "");
 	s->news.bus = -1;
+	if (s->news.journal >= 0)
+		close(s->news.journal);
+	s->news.journal = -1;
 }

@@ -24,6 +24,7 @@ struct rk__news {
 	uint32_t pid;				/* of the server that serves */
 	bool heir;				/* of a supervisor that died */
 	int bus;				/* of nanomsg; -1: none */
+	int journal;				/* systemd's; -1: none */
 };
 
 /* After the threads' time has come: no fork follows. Without a bus it goes on:
@@ -36,6 +37,8 @@ void rk__news_again(struct rk__supervisor *s);
 /* The policy was asked, and what it said was done. */
 void rk__news_step(struct rk__supervisor *s, const struct rk__policy_event *e,
 		     const struct rk__policy_actions *a);
+/* Why it died, in the words of events. */
+enum rk_death rk__news_death(enum rk__cause cause);
 /* A server serves, the first or a successor. */
 void rk__news_ready(struct rk__supervisor *s);
 /* Any other: kind, and a sentence or NULL. */
@@ -53,5 +56,13 @@ int rk__bus_format(const struct rk_event *e, char *ret, size_t size);
 int rk__bus_open(const char *socket_path);
 void rk__bus_publish(int bus, const struct rk_event *e);
 void rk__bus_close(int bus, const char *socket_path);
+
+/* --- journald.c: systemd's journal ------------------------------------------- */
+
+/* -1: there is none. */
+int rk__journald_open(void);
+/* Never waits: what a journal that is stopped or full does not take is lost. */
+void rk__journald_tell(const struct rk__supervisor *s,
+		       const struct rk_event *e);
 
 #endif

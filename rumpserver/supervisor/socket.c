@@ -8,6 +8,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -57,9 +58,12 @@ static bool is_stale(const char *path)
 {
 	struct sockaddr_un a;
 	bool stale = false;
+	struct stat st;
 	int fd;
 
-	if (set_address(&a, path) < 0)
+	/* one that is asleep would be woken */
+	if (set_address(&a, path) < 0 || stat(path, &st) < 0 ||
+	    (st.st_mode & 07777) == RK_SOCKET_ASLEEP)
 		return false;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -105,7 +109,7 @@ static int listen_at(const char *path)
 		return -errno;
 	unlink(path);
 	if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
-	    chmod(path, 0600) < 0 || listen(fd, BACKLOG) < 0) {
+	    chmod(path, RK_SOCKET_AWAKE) < 0 || listen(fd, BACKLOG) < 0) {
 		e = -errno;
 		close(fd);
 		unlink(path);
@@ -146,11 +150,50 @@ static int open_named(struct rk__supervisor *s, const char *dir,
 	return e;
 }
 
+/* One that systemd made: where its name is ours, and it is what we listen on. */
+static int open_given(struct rk__supervisor *s, char *error)
+{
+	int fd = s->config.listen_fd, type = 0, listens = 0;
+	struct sockaddr_un a = { .sun_family = AF_UNSPEC };
+	socklen_t size = sizeof a - 1, len = sizeof type;
+	char base[80];
+	const char *slash;
+
+	snprintf(base, sizeof base, "/%s.sock", s->config.name);
+	if (getsockname(fd, (struct sockaddr *)&a, &size) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 ||
+	    a.sun_family != AF_UNIX || a.sun_path[0] != '/' ||
+	    type != SOCK_SEQPACKET || !listens) {
+		say(error, "the socket that was passed is none to listen on; "
+		    "its unit must say ListenSequentialPacket=PATH");
+		return -EINVAL;
+	}
+	slash = strrchr(a.sun_path, '/');
+	if (strcmp(slash, base) != 0) {
+		say(error, "the socket that was passed is called %.64s, and "
+		    "not %.64s.sock as the server", slash + 1, s->config.name);
+		return -EINVAL;
+	}
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
+	    chmod(a.sun_path, RK_SOCKET_AWAKE) < 0) {
+		say(error, "cannot use the socket %.100s: %s", a.sun_path,
+		    strerror(errno));
+		return -EIO;
+	}
+	s->control.fd = fd;
+	strcpy(s->control.path, a.sun_path);
+	return 0;
+}
+
 int rk__control_open(struct rk__supervisor *s, char *error)
 {
 	char dir[4096], name[64];
 	int e = rk_runtime_dir(dir, sizeof dir);
 
+	if (s->config.listen_fd)
+		return open_given(s, error);
 	if (e < 0) {
 		say(error, "the name of the run-time directory is too long");
 		return e;

@@ -20,6 +20,7 @@
 #include "supervisor/internal.h"
 #include "supervisor/message.h"
 #include "supervisor/upgrade.h"
+#include "supervisor/news.h"
 
 enum { STANDBY_AFTER_MS = 3, NAME_LOOK_MS = 10, NAME_LOOKS = 500 };
 
@@ -234,6 +235,7 @@ void rk__supervisor_died(struct rk__supervisor *s, int status)
 		.cause = atomic_load(&b->cause),
 		.slot = atomic_load(&b->current_slot),
 		.id = atomic_load(&b->current_id),
+		.signal = (int)atomic_load(&b->cause_signal),
 		.alone = atomic_load(&b->alone),
 		.progress = atomic_load(&b->ops) + atomic_load(&b->commits),
 		.has_state = atomic_load(&b->booted),
@@ -253,6 +255,7 @@ void rk__supervisor_died(struct rk__supervisor *s, int status)
 	if (e.cause == RK_CAUSE_NONE && status >= 0 && WIFSIGNALED(status) &&
 	    WTERMSIG(status) != SIGKILL)
 		e.cause = RK_CAUSE_FAULT;
+	rk__report_death(s, &e, status);
 	s->active->unexplained = e.cause == RK_CAUSE_NONE && status < 0;
 	s->active->death = e;
 	rk__supervisor_event(s, &e);
@@ -264,6 +267,7 @@ void rk__supervisor_explain(struct rk__server *v, int status)
 	    WTERMSIG(status) == SIGKILL)
 		return;
 	v->death.type = RK_EVENT_WAS_FAULT;
+	rk__report_was_fault(v->sup, WTERMSIG(status));
 	rk__supervisor_event(v->sup, &v->death);
 }
 
@@ -273,6 +277,7 @@ void rk__supervisor_ready(struct rk__supervisor *s, struct rk__server *v)
 
 	if (v != s->active || v->dead)
 		return;
+	rk__report_ready(s);
 	rk__timers_ready(s);
 	rk__supervisor_event(s, &e);
 	rk__news_ready(s);
@@ -319,7 +324,7 @@ static struct rk__supervisor *make(const struct rk__estate *e)
 	/* of a predecessor; standbys compare it with theirs */
 	s->generation = atomic_load(&s->board->takeover);
 	s->news.heir = s->generation > 0;
-	s->news.bus = -1;
+	s->news.bus = s->news.journal = -1;
 	rk__kept_init(s);
 	s->control.fd = s->kill.fd = s->keeper_ready.fd = -1;
 	s->zygote.fd = s->spare.fd = s->mountinfo.fd = -1;
@@ -546,6 +551,7 @@ int rk__supervisor_await(struct rk__supervisor *s, int fd, char *error)
 
 int rk__supervisor_run(struct rk__supervisor *s, char *error)
 {
+	rk__report_beat(s);
 	while (!s->program_ended && s->stage < RK_STAGE_STOPPED)
 		uv_run(&s->loop, UV_RUN_ONCE);
 	if (s->stage != RK_STAGE_FAILED)

@@ -27,6 +27,10 @@ struct rk__config {
 	/* Deaths without progress before it waits between restarts, and before
 	 * it gives up; 0: the policy's own. */
 	uint32_t patience, limit;
+	/* A socket that listens already, of systemd, and stays the caller's; 0:
+	 * none, it is made. */
+	int listen_fd;
+	bool managed;			/* for the status: systemd runs it */
 };
 
 /* --- messages between supervisor and server, on a seqpacket pair ---------- */
@@ -126,6 +130,13 @@ bool rk__estate_lives(const struct rk__estate *e);
  */
 bool rk__estate_is_ours(struct rk__estate *e);
 pid_t rk__estate_successor(const struct rk__estate *e);
+/* What its supervisor says of itself, every second while its loop turns. */
+struct rk__estate_status {
+	uint64_t beats;			/* of all supervisors; 0: none served yet */
+	uint64_t restarts;
+	uint32_t users;			/* programs and clients of the library */
+};
+const struct rk__estate_status *rk__estate_status(const struct rk__estate *e);
 /* What its servers have done: changes if they do anything. */
 uint64_t rk__estate_progress(const struct rk__estate *e);
 

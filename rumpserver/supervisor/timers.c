@@ -175,6 +175,7 @@ static void tick(uv_timer_t *timer)
 		rk__server_pump(s->active);
 	if (s->standby)
 		rk__server_pump(s->standby);
+	rk__report_beat(s);
 	if (s->config.deadline_ms) {
 		wind_clock(s, late);
 		look_for_hang(s);

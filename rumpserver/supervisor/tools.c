@@ -13,22 +13,22 @@ static uint32_t pid_of(const struct rk__child *c)
 	return c ? c->pid : 0;
 }
 
-static uint32_t count_processes(const struct rk__supervisor *s)
+void rk__control_users(const struct rk__supervisor *s, uint32_t *ret_clients,
+		       uint32_t *ret_programs)
 {
-	uint32_t n = 0;
-
-	for (struct rk__client *c = s->control.clients; c; c = c->next)
-		n += c->attached && c->kind != RK_HELLO_THREAD;
-	return n;
+	*ret_clients = *ret_programs = 0;
+	for (struct rk__client *c = s->control.clients; c; c = c->next) {
+		*ret_clients += c->attached && c->kind != RK_HELLO_THREAD;
+		*ret_programs += c->kind == RK_HELLO_USE;
+	}
 }
 
-static uint32_t count_programs(const struct rk__supervisor *s)
+static bool is_used(const struct rk__supervisor *s)
 {
-	uint32_t n = 0;
+	uint32_t clients, programs;
 
-	for (struct rk__client *c = s->control.clients; c; c = c->next)
-		n += c->kind == RK_HELLO_USE;
-	return n;
+	rk__control_users(s, &clients, &programs);
+	return clients + programs > 0;
 }
 
 static void fill_kills(const struct rk__supervisor *s, struct rk_status *ret)
@@ -61,7 +61,8 @@ static void fill_status(const struct rk__supervisor *s, struct rk_status *ret)
 
 	memset(ret, 0, sizeof *ret);
 	fill_kills(s, ret);
-	ret->programs = count_programs(s);
+	rk__report_fill(s, ret);
+	rk__control_users(s, &ret->clients, &ret->programs);
 	ret->audience = s->config.audience;
 	ret->n_mounts = s->config.n_mounts;
 	ret->supervisor = getpid();
@@ -71,7 +72,6 @@ static void fill_status(const struct rk__supervisor *s, struct rk_status *ret)
 	ret->keeper = pid_of(s->keeper);
 	ret->holder = s->holder >= 0 ? getppid() : 0;
 	ret->restarts = s->restarts;
-	ret->clients = count_processes(s);
 	ret->started_s = s->started_s;
 	rk__control_name(s, ret->name, sizeof ret->name);
 	for (uint32_t i = 0; i < s->config.n_mounts; i++) {
@@ -126,7 +126,7 @@ void rk__client_stop(struct rk__client *c, bool unused)
 
 	if (!rk__client_may_rule(c, "only its owner and root may stop a server"))
 		return;
-	if (unused && count_programs(s) + count_processes(s)) {
+	if (unused && is_used(s)) {
 		rk__client_status(c, -EBUSY, NULL);
 		return;
 	}

@@ -33,6 +33,7 @@
 #include "daemon.h"
 #include "driver.h"
 #include "supervisor/upgrade.h"
+#include "notify.h"
 
 enum {
 	IDLE_MAX = 16,			/* supervisors in a row that did nothing */
@@ -281,6 +282,7 @@ static void take_signal(struct holder *h, pid_t pid)
 	    info.ssi_signo == SIGCHLD)
 		return;
 	h->asked = (int)info.ssi_signo;
+	notify_stopping();
 	kill(pid, h->asked);
 }
 
@@ -323,8 +325,9 @@ static int attend(struct holder *h, pid_t pid)
 	};
 	int status = -1;
 
+	notify_supervisor();
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (poll(p, 4, -1) < 0 && errno != EINTR)
+		if (poll(p, 4, notify_timeout_ms()) < 0 && errno != EINTR)
 			break;
 		if (p[0].revents)
 			take_signal(h, pid);
@@ -340,6 +343,8 @@ static int attend(struct holder *h, pid_t pid)
 			hear_command(h, pid);
 			p[3].fd = -1;
 		}
+		if (notify_look(rk__estate_status(h->estate)))
+			kill(pid, SIGKILL);
 	}
 	hear(h);
 	close(h->socket);
@@ -554,6 +559,16 @@ int daemon_start(struct mount_request *q, char *error)
 
 	if (!q->foreground)
 		return in_background(q, error);
+	e = notify_begin(&q->config, error);
+	if (!e && q->config.managed && !is_shared(q) &&
+	    rk__mounts_are_own()) {
+		snprintf(error, RK_SERVER_ERROR_LEN, "nobody outside of this "
+			 "unit would see a mount for the host; make it a line "
+			 "of fstab, of the type fuse.rump");
+		e = -EINVAL;
+	}
+	if (e < 0)
+		return e;
 	e = run_holder(q, -1, error);
 	if (e > 0)
 		exit(e);		/* the supervisor said why */

@@ -59,6 +59,11 @@ int shared_start(struct mount_request *q, char *error);
  * Where no mounts can be made it says so, and does without. */
 int request_start(struct mount_request *q, char *error);
 
+/* Starts the server of that name by its config, if there is one and it does not
+ * run, and says so. Returns 0 if there was nothing to do as well; else an exit
+ * status, after a sentence. */
+int start_by_config(const char *name);
+
 /* --- stale.c: mounts whose servers and holder were killed --------------------- */
 
 /* Take away those at dir, saying so in one sentence each. */

@@ -24,6 +24,8 @@ static const char help[] =
 "  run      run a program with file systems mounted for it alone\n"
 "  start    start a server that programs share\n"
 "  stop     stop it\n"
+"  restart  stop it and start it again, by its config\n"
+"  status   tell all that is known of servers\n"
 "  mount    mount a file system for the whole host\n"
 "  umount   unmount it and stop its server\n"
 "  upgrade  have another build take the place of a server that runs\n"
@@ -54,6 +56,7 @@ static const struct {
 } command[] = {
 	{ "run", cmd_run }, { "mount", cmd_mount }, { "umount", cmd_umount },
 	{ "start", cmd_start }, { "stop", cmd_stop },
+	{ "restart", cmd_restart }, { "status", cmd_status },
 	{ "ls", cmd_ls }, { "ps", cmd_ps }, { "recover", cmd_recover },
 	{ "drivers", cmd_drivers }, { "events", cmd_events },
 	{ "upgrade", cmd_upgrade }, { "take-over", cmd_take_over },

@@ -9,17 +9,19 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/stat.h>
-#include "daemon.h"
+#include "config.h"
 #include "driver.h"
 #include "supervisor/drivers.h"
 #include "supervisor/spec.h"
 
 static const char help[] =
 "usage: rump mount [options] DRIVER:SOURCE[,option...] DIR\n"
+"       rump mount [options] NAME | FILE.conf [DIR]\n"
 "\n"
 "Mounts SOURCE at the directory DIR and returns when it is usable; servers in\n"
 "the background go on until rump umount DIR (or umount DIR). As root the mount\n"
-"is for everybody, otherwise for you alone.\n"
+"is for everybody, otherwise for you alone. By a config (rump.conf(5)) it is what\n"
+"that says, at DIR or at the path of its mount.\n"
 "\n"
 "  DRIVER            or several, the topmost first: fault+ext4\n"
 "  SOURCE            what the driver wants: an image or a block device, a file,\n"
@@ -148,20 +150,56 @@ void mount_request_init(struct mount_request *ret)
 	memset(&ret->shared, -1, sizeof ret->shared);
 }
 
+/* By a config, whoever it means it for. dir: NULL if not given. */
+static int mount_config(struct mount_request *q, const char *what,
+			const char *dir, char *error)
+{
+	struct rk__config *c = &q->config;
+	char name[sizeof c->name];
+	uint32_t deadline_ms = c->deadline_ms;
+
+	strcpy(name, c->name);
+	if (config_request(what, q, error))
+		return RUMP_FAILED;
+	if (c->n_mounts != 1)
+		return complain("%s has %u mounts, and one mount of the host "
+				"is one; use rump start and rump run -s",
+				what, c->n_mounts);
+	if (name[0])
+		strcpy(c->name, name);
+	if (deadline_ms)
+		c->deadline_ms = deadline_ms;
+	c->audience = RK_AUDIENCE_HOST;
+	c->fuse = true;
+	if (dir && strlen(dir) < sizeof c->mount[0].path)
+		strcpy(c->mount[0].path, dir);
+	return request_start(q, error) < 0 ? complain("%s", error) : 0;
+}
+
 int cmd_mount(int argc, char **argv)
 {
 	static struct mount_request q;
 	char error[RK_SERVER_ERROR_LEN] = "";
-	int e;
+	uint32_t deadline_ms;
+	int e, n;
 
 	mount_request_init(&q);
+	deadline_ms = q.config.deadline_ms;
+	q.config.deadline_ms = 0;
 	e = read_options(argc, argv, &q, error);
 	if (e)
 		return e;
-	if (argc - optind != 2)
-		return complain("mount: takes DRIVER:SOURCE and a directory; "
-				"see rump mount --help");
-	if (mount_read_spec(&q, argv[optind], argv[optind + 1], error) < 0 ||
+	n = argc - optind;
+	argv += optind;
+	if ((n == 1 || n == 2) && !strchr(argv[0], ':'))
+		return mount_config(&q, argv[0], argv[1], error);
+	if (n != 2)
+		return complain("mount: takes DRIVER:SOURCE and a directory, "
+				"or the name of a config; see rump mount "
+				"--help");
+	if (!q.config.deadline_ms)
+		q.config.deadline_ms = deadline_ms;
+	if (mount_read_spec(&q, argv[0], argv[1], error) < 0 ||
 	    daemon_start(&q, error) < 0)
 		return complain("%s", error);
 	return 0;

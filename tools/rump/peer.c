@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <sys/syscall.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include "rump.h"
@@ -17,6 +18,7 @@
 #include "supervisor/words.h"
 
 enum {
+	WAKE_WAIT_S = 300,		/* it may have much to recover */
 	STATUS_WAIT_S = 5,		/* a stopped one must not stop us */
 	END_WAIT_MS = 60000,
 };
@@ -111,13 +113,22 @@ void wait_for_end(const struct rk_status *status)
 	wait_for_process(status->holder);
 }
 
+bool is_asleep(const char *socket_path)
+{
+	struct stat st;
+
+	return stat(socket_path, &st) == 0 &&
+	       (st.st_mode & 07777) == RK_SOCKET_ASLEEP;
+}
+
 int use_peer(const char *name, struct rk_status *ret, int ret_ns[2])
 {
 	char path[4096];
 	int fd, e = rk_runtime_socket(name, path, sizeof path);
 
 	ret_ns[0] = ret_ns[1] = -1;
-	fd = e < 0 ? e : greet(path, RK_HELLO_USE, STATUS_WAIT_S);
+	fd = e < 0 ? e : greet(path, RK_HELLO_USE, is_asleep(path) ?
+			       WAKE_WAIT_S : STATUS_WAIT_S);
 	if (fd < 0)
 		return fd;
 	e = hear(fd, ret, ret_ns, 2);
@@ -147,7 +158,8 @@ int for_each_peer(int (*fn)(void *arg, const char *socket_path,
 		if (len <= 5 || strcmp(d->d_name + len - 5, ".sock") != 0)
 			continue;
 		snprintf(path, sizeof path, "%s/%s", dir, d->d_name);
-		if (ask_peer(path, RK_HELLO_STATUS, STATUS_WAIT_S,
+		if (!is_asleep(path) &&
+		    ask_peer(path, RK_HELLO_STATUS, STATUS_WAIT_S,
 			     &status) == 0)
 			r = fn(arg, path, &status);
 	}

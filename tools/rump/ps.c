@@ -16,30 +16,29 @@ static const char help[] =
 "\n"
 "  --pids   one line for each process instead: name, role, pid\n";
 
-static void print_uptime(uint64_t started_s)
+void format_uptime(uint64_t started_s, char ret[32])
 {
-	char text[32];
 	uint64_t s = time(NULL);
 
 	s = s > started_s ? s - started_s : 0;
 	if (s < 60)
-		snprintf(text, sizeof text, "%" PRIu64 "s", s);
+		snprintf(ret, 32, "%" PRIu64 "s", s);
 	else if (s < 3600)
-		snprintf(text, sizeof text, "%" PRIu64 "m%02" PRIu64 "s",
+		snprintf(ret, 32, "%" PRIu64 "m%02" PRIu64 "s",
 			 s / 60, s % 60);
 	else
-		snprintf(text, sizeof text, "%" PRIu64 "h%02" PRIu64 "m",
+		snprintf(ret, 32, "%" PRIu64 "h%02" PRIu64 "m",
 			 s / 3600, s / 60 % 60);
-	printf(" %8s", text);
 }
 
 static int print_server(void *arg, const char *path, const struct rk_status *s)
 {
 	const char *m = s->mounts;
+	char uptime[32];
 
-	printf("%-16s %7u", s->name, s->supervisor);
-	print_uptime(s->started_s);
-	printf(" %8u %7u ", s->restarts, s->clients);
+	format_uptime(s->started_s, uptime);
+	printf("%-16s %7u %8s %8u %7u ", s->name, s->supervisor, uptime,
+	       s->restarts, s->clients);
 	while (*m) {
 		size_t len = strcspn(m, "\n");
 

@@ -38,6 +38,8 @@ int make_absolute(const char *path, char *ret, size_t size);
 
 /* --- peer.c: other supervisors -------------------------------------------- */
 
+/* Would whoever connects to it wake it? */
+bool is_asleep(const char *socket_path);
 /* Asks the one at this socket. -EAGAIN: no answer in timeout_s, 0: for ever. */
 int ask_peer(const char *socket_path, enum rk_hello_kind kind,
 	     unsigned timeout_s, struct rk_status *ret);
@@ -57,6 +59,16 @@ int complain_unknown(const char *name);
 int for_each_peer(int (*fn)(void *arg, const char *socket_path,
 			    const struct rk_status *status), void *arg);
 
+/* --- status.c --------------------------------------------------------------- */
+
+/* Says that it does not run, and whether it could, or what may be meant. */
+int complain_idle(const char *name, const char *socket_path);
+
+/* --- ps.c ------------------------------------------------------------------- */
+
+/* "3m12s", since an instant of CLOCK_REALTIME. */
+void format_uptime(uint64_t started_s, char ret[32]);
+
 /* --- commands; each returns the exit status --------------------------------- */
 
 int cmd_run(int argc, char **argv);
@@ -67,6 +79,8 @@ int cmd_stop(int argc, char **argv);
 int cmd_upgrade(int argc, char **argv);
 /* What an old server starts as the new one. */
 int cmd_take_over(int argc, char **argv);
+int cmd_restart(int argc, char **argv);
+int cmd_status(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_events(int argc, char **argv);

@@ -1,18 +1,21 @@
 /*
- * start.c - rump start and rump stop: a server that programs share, which ask
- * for it by its name (rump run -s).
+ * start.c - rump start: a server that programs share, which ask for it by its
+ * name (rump run -s), and whatever else a config describes.
  */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "config.h"
 #include "driver.h"
 #include "run_proxy.h"
 #include "runtime.h"
 #include "supervisor/drivers.h"
 #include "supervisor/spec.h"
+
+enum { COMES_LOOKS = 50 };
 
 static const char start_help[] =
 "usage: rump start [options] NAME [PATH=]DRIVER:SOURCE[,option...]...\n"
@@ -32,16 +35,6 @@ static const char start_help[] =
 "                      replaced (10s)\n"
 "  --kill-every TIME   kill the server at random instants, TIME apart on\n"
 "                      average: programs must not notice\n";
-
-static const char stop_help[] =
-"usage: rump stop [--force] NAME\n"
-"\n"
-"Stops the server that was started as NAME and returns when everything is in\n"
-"its images. Refused while a program uses it.\n"
-"\n"
-"  -f, --force   stop it nevertheless; programs that use it get errors\n";
-
-/* --- start ---------------------------------------------------------------------- */
 
 static int read_time(const char *what, uint32_t unit_us, uint32_t *ret,
 		     char *error)
@@ -142,6 +135,7 @@ static int refuse_taken(const struct rk__config *c, char *error)
 	char path[4096];
 
 	if (rk_runtime_socket(c->name, path, sizeof path) < 0 ||
+	    is_asleep(path) ||
 	    ask_peer(path, RK_HELLO_STATUS, 1, &status) < 0)
 		return 0;
 	snprintf(error, RK_SERVER_ERROR_LEN, "there is a server named '%.64s' "
@@ -192,6 +186,48 @@ int request_start(struct mount_request *q, char *error)
 	return shared_start(q, error);
 }
 
+static bool runs(const char *name)
+{
+	struct rk_status status;
+	char path[4096];
+	int e = rk_runtime_socket(name, path, sizeof path);
+
+	if (!e && !is_asleep(path))
+		e = ask_peer(path, RK_HELLO_STATUS, 5, &status);
+	/* it does, but does not answer us; or it will, when somebody connects */
+	return !e || e == -EACCES || e == -EAGAIN;
+}
+
+/* Another may have begun to start it a moment ago. */
+static bool comes_up(const char *name)
+{
+	const struct timespec look = { .tv_nsec = 100000000 };
+
+	for (int i = 0; i < COMES_LOOKS; i++) {
+		if (runs(name))
+			return true;
+		nanosleep(&look, NULL);
+	}
+	return false;
+}
+
+int start_by_config(const char *name)
+{
+	static struct mount_request q;
+	char error[RK_SERVER_ERROR_LEN] = "", path[4096];
+
+	if (runs(name) || config_find(name, path, sizeof path) < 0)
+		return 0;
+	shared_request_init(&q);
+	if (config_request(name, &q, error))
+		return RUMP_FAILED;
+	fprintf(stderr, "rump: '%s' does not run: it is started by %s\n", name,
+		path);
+	if (request_start(&q, error) == 0 || comes_up(name))
+		return 0;
+	return complain("%s", error);
+}
+
 /* 0, or an exit status. */
 static int read_server(int argc, char **argv, struct mount_request *q,
 		       char *error)
@@ -231,81 +267,4 @@ int cmd_start(int argc, char **argv)
 	if (given.deadline_ms)
 		q.config.deadline_ms = given.deadline_ms;
 	return request_start(&q, error) < 0 ? complain("%s", error) : 0;
-}
-
-/* --- stop ----------------------------------------------------------------------- */
-
-static int refuse_in_use(const struct rk_status *s)
-{
-	uint32_t n = s->programs ? s->programs : s->clients;
-
-	if (!n)
-		return complain("a program still uses '%s'; end it first",
-				s->name);
-	return complain("%u program%s still use%s '%s'; end %s, or use rump "
-			"stop --force", n, n == 1 ? "" : "s",
-			n == 1 ? "s" : "", s->name, n == 1 ? "it" : "them");
-}
-
-/* It and its program would be of different minds. */
-static int refuse_kind(const struct rk_status *s)
-{
-	if (s->audience == RK_AUDIENCE_PROGRAM)
-		return complain("'%s' ends with the program that rump run "
-				"started it for (pid %u)", s->name,
-				s->supervisor);
-	return complain("'%s' is a mount of the host; use rump umount %.*s",
-			s->name, (int)strcspn(s->mounts, "="), s->mounts);
-}
-
-static int stop(const char *name, bool force)
-{
-	struct rk_status status;
-	char path[4096];
-	int e = rk_runtime_socket(name, path, sizeof path);
-
-	if (!e)
-		e = ask_peer(path, RK_HELLO_STATUS, 0, &status);
-	if (e == -EACCES)
-		return complain("no permission to ask the server '%s'", name);
-	if (e < 0)
-		return complain_unknown(name);
-	if (status.audience != RK_AUDIENCE_SHARED)
-		return refuse_kind(&status);
-	e = ask_peer(path, force ? RK_HELLO_STOP : RK_HELLO_STOP_UNUSED, 0,
-		     &status);
-	if (e < 0)
-		return complain("the server '%s' ended without an answer: %s",
-				name, strerror(-e));
-	if (status.error == -EBUSY)
-		return refuse_in_use(&status);
-	wait_for_end(&status);
-	if (status.error)
-		return complain("%s: %s", name, status.message[0] ?
-				status.message : strerror(-status.error));
-	return 0;
-}
-
-int cmd_stop(int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "force", no_argument, NULL, 'f' },
-		{ "help", no_argument, NULL, 'h' }, { 0 },
-	};
-	bool force = false;
-	int o;
-
-	opterr = 0;
-	while ((o = getopt_long(argc, argv, "fh", options, NULL)) != -1) {
-		if (o == 'h') {
-			fputs(stop_help, stdout);
-			return 0;
-		}
-		if (o != 'f')
-			return complain_option("stop", argv);
-		force = true;
-	}
-	if (argc - optind != 1)
-		return complain("stop: takes one name; see rump stop --help");
-	return stop(argv[optind], force);
 }

@@ -304,6 +304,11 @@ int run_shared(struct run *r, char **argv)
 	int status = 0, stopped;
 
 	getrlimit(RLIMIT_NOFILE, &limits);
+	/* before there is a pipe that those would keep open */
+	for (unsigned i = 0; i < others && !status; i++)
+		status = start_by_config(r->use[i].name);
+	if (status)
+		return status;
 	if (start_all_own(r, error) < 0)
 		status = complain("%s", error);
 	put_own_first(r, others);
