@@ -74,8 +74,13 @@ static int take_socket(struct rk__config *c, char *error)
 			 "passed; a server listens on one", n);
 		return -EINVAL;
 	}
+	if (fcntl(FIRST_FD, F_SETFD, FD_CLOEXEC) < 0) {
+		snprintf(error, RK_SERVER_ERROR_LEN, "a socket was to be "
+			 "passed (LISTEN_FDS), and is not there");
+		return -EBADF;
+	}
 	c->listen_fd = FIRST_FD;
-	return fcntl(FIRST_FD, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
+	return 0;
 }
 
 static void take_address(const char *path)
