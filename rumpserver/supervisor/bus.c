@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/pubsub.h>
-#include "supervisor/news.h"
+#include "supervisor/internal.h"
 
 enum { EVENT_MAX = 1024 };
 
@@ -38,13 +38,14 @@ int rk__bus_format(const struct rk_event *e, char *ret, size_t size)
 	copy_plain(text, sizeof text, e->text);
 	n = snprintf(ret, size, "%s {\"event\":\"%s\",\"server\":\"%s\","
 		     "\"number\":%llu,\"time_ns\":%llu,\"pid\":%u,"
-		     "\"restarts\":%u,\"death\":\"%s\",\"signal\":%u,"
+		     "\"restarts\":%u,\"death\":\"%s\",\"signal\":%u,\"op\":\"%s\","
 		     "\"rung\":\"%s\",\"down_ns\":%llu,\"request\":%llu,"
 		     "\"lost\":%u,\"text\":\"%s\"}",
 		     server, rk_event_word(e->kind), server,
 		     (unsigned long long)e->number,
 		     (unsigned long long)e->time_ns, e->pid, e->restarts,
-		     rk_death_word(e->death), e->signal, rk_rung_word(e->rung),
+		     rk_death_word(e->death), e->signal, rk__report_op(e->op),
+		     rk_rung_word(e->rung),
 		     (unsigned long long)e->down_ns,
 		     (unsigned long long)e->request, e->lost, text);
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : n;

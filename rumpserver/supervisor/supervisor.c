@@ -253,8 +253,13 @@ void rk__supervisor_died(struct rk__supervisor *s, int status)
 	}
 	/* it may have been too broken to say so itself */
 	if (e.cause == RK_CAUSE_NONE && status >= 0 && WIFSIGNALED(status) &&
-	    WTERMSIG(status) != SIGKILL)
+	    WTERMSIG(status) != SIGKILL) {
 		e.cause = RK_CAUSE_FAULT;
+		e.signal = WTERMSIG(status);
+	}
+	/* else it is of an earlier one */
+	if (e.cause != RK_CAUSE_FAULT)
+		e.signal = 0;
 	rk__report_death(s, &e, status);
 	s->active->unexplained = e.cause == RK_CAUSE_NONE && status < 0;
 	s->active->death = e;

@@ -53,7 +53,7 @@ printf '[server]\naudience = host\n[mount /mnt]\ndriver = mem\n' >/etc/rump/host
 # Files of an overlay have other device numbers than their directory.
 mount -t tmpfs none /srv/export
 mkdir -p /etc/systemd/system/rumpserver@.service.d
-printf '[Service]\nWatchdogSec=4s\n' >/etc/systemd/system/rumpserver@.service.d/test.conf
+printf '[Service]\nWatchdogSec=10s\n' >/etc/systemd/system/rumpserver@.service.d/test.conf
 systemctl daemon-reload
 journalctl --update-catalog || fail "the catalog is wrong"
 

@@ -113,6 +113,25 @@ refuses "a name that is none" 1 'no name for a server' \
 refuses "no config" 125 'takes one config' "$server"
 refuses "an unknown option" 125 'frob' "$server" --frob x
 
+# A directory for the sockets that cannot be had.
+if can_be_nobody; then
+	mkdir -p "$WORK/nobody"
+	cp "$SOURCE/configs/scratch.conf" "$WORK"
+	chmod 755 "$WORK"
+	refuses "no permission on the run-time directory" 125 \
+		'cannot make the directory .*nobody/rump: Permission denied' \
+		setpriv --reuid 65534 --regid 65534 --clear-groups \
+		env XDG_RUNTIME_DIR="$WORK/nobody" "$RUMP" start --no-fuse "$WORK/scratch.conf"
+fi
+
+# Patience and limit are those of the config: its servers die at every start of
+# an op, so nothing ever gets done.
+printf '[server]\npatience = 1\nlimit = 2\n[mount /x]\ndriver = fault+mem\n%s\n' \
+	'options = fault.rule=lookup|getattr:always:crash' >"$WORK/$M.conf"
+"$RUMP" start --no-fuse "$WORK/$M.conf" || fail "no start of one that will die"
+"$RUMP" status "$M" | grep -q '0 of 2 deaths' || fail "another limit: $("$RUMP" status "$M")"
+"$RUMP" stop -f "$M" || fail "no stop"
+
 # Started by name and by file, in the foreground and not.
 cat >"$conf/$V.conf" <<EOF
 [server]
