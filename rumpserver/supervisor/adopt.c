@@ -172,6 +172,7 @@ static void take(struct rk__handed *h, const struct rk__hand *m, const int *fd)
 		break;
 	case RK_HAND_SOCKET:
 		h->listener = fd[0];
+		h->listener_given = m->a == 1;
 		h->user_ns = fd[1];
 		h->mount_ns = fd[2];
 		snprintf(h->path, sizeof h->path, "%s", m->text);

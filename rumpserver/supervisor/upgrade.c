@@ -112,6 +112,7 @@ static int send_beforehand(struct rk__supervisor *s, int to)
 	for (uint32_t i = 0; i < s->config.n_mounts && !e; i++)
 		e = send_mount(s, to, i);
 	h.type = RK_HAND_SOCKET;
+	h.a = s->config.listen_fd != 0;
 	snprintf(h.text, sizeof h.text, "%s", s->control.path);
 	if (!e)
 		e = rk__hand_send(to, &h, last);

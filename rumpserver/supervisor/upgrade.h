@@ -53,7 +53,7 @@ enum rk__hand_type {
 	RK_HAND_OVERLAY,	/* [overlay rw, ro, bitmap rw, ro] */
 	RK_HAND_INBOX,		/* [inbox, /dev/fuse]; a: its flags */
 	RK_HAND_SOCKET,		/* [listening, user and mount namespace]; text:
-				 * its path */
+				 * its path; a: 1 if it is systemd's */
 	RK_HAND_BEGIN,		/* that was all that can be had beforehand */
 	RK_HAND_CLIENT,		/* [connection, pidfd, channel, eventfd] */
 	RK_HAND_PAGES,		/* cell `number`, generation a [pages] */
@@ -93,6 +93,7 @@ struct rk__handed {
 	int listener, user_ns, mount_ns;
 	int cells;			/* of the old family */
 	char path[108];			/* of the listener */
+	bool listener_given;		/* and it is not ours to remove */
 	struct rk__baton *baton;
 };
 

@@ -103,7 +103,13 @@ wait_for 40 other vol supervisor "$old" || fail "a stopped supervisor stays"
 alive watchdog
 active vol && is vol MainPID "$main" && is vol NRestarts 0 ||
 	fail "the unit did not outlive its supervisors"
-say "the unit outlived a server, two crashes, and a killed and a stopped supervisor"
+# Another build takes over, and is the main process.
+rump upgrade vol || fail "no upgrade"
+wait_for 20 eval '! is vol MainPID "$main"' || fail "systemd does not know the new holder"
+[ "$(role vol holder)" = "$(show vol MainPID)" ] || fail "another is the main process"
+alive upgrade
+active vol && is vol NRestarts 0 || fail "the upgrade restarted the unit"
+say "the unit outlived a server, two crashes, and a killed and a stopped supervisor, and an upgrade"
 echo end >go
 wait "$program" || fail "the program saw an error"
 

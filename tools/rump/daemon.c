@@ -361,7 +361,7 @@ static bool has_ended(const struct holder *h, int status)
 }
 
 /* An upgrade took what we keep: the new holder goes on. Whoever waits for us
- * in the foreground waits for that one. */
+ * in the foreground waits for that one; systemd is told. */
 static int follow(struct holder *h, int status)
 {
 	pid_t pid = rk__estate_successor(h->estate);
@@ -371,6 +371,8 @@ static int follow(struct holder *h, int status)
 		return RUMP_FAILED;	/* it never was ours */
 	if (h->asked)
 		kill(pid, h->asked);
+	if (notify_successor(pid))
+		return 0;
 	if (h->q->foreground)
 		status = attend(h, pid);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
@@ -550,6 +552,11 @@ int daemon_take_over(struct mount_request *q, struct rk__handed *handed,
 	q->handed = handed;
 	q->shared.user_ns = handed->user_ns;
 	q->shared.mount_ns = handed->mount_ns;
+	/* for supervisors to come */
+	if (handed->listener_given)
+		q->config.listen_fd = fcntl(handed->listener, F_DUPFD_CLOEXEC,
+					    STDERR_FILENO + 1);
+	notify_take_over(&q->config);
 	return run_holder(q, -1, error);
 }
 

@@ -101,6 +101,31 @@ static void take_address(const char *path)
 		notify.fd = 0;
 }
 
+/* For a holder that goes on after us. */
+#define HEIR_SOCKET	"RUMP_NOTIFY_SOCKET"
+#define HEIR_WATCHDOG	"RUMP_WATCHDOG_USEC"
+
+void notify_take_over(struct rk__config *c)
+{
+	const char *path = getenv(HEIR_SOCKET), *us = getenv(HEIR_WATCHDOG);
+
+	if (path)
+		take_address(path);
+	if (notify.fd && us)
+		notify.watchdog_us = strtoull(us, NULL, 10);
+	notify.ready = true;
+	c->managed = notify.fd != 0;
+}
+
+bool notify_successor(pid_t pid)
+{
+	char text[32];
+
+	snprintf(text, sizeof text, "MAINPID=%d\n", (int)pid);
+	say(text);
+	return notify.fd != 0;
+}
+
 int notify_begin(struct rk__config *c, char *error)
 {
 	static const char *const ours[] = {
@@ -117,6 +142,10 @@ int notify_begin(struct rk__config *c, char *error)
 	    (!getenv("WATCHDOG_PID") || is_for_us("WATCHDOG_PID")))
 		notify.watchdog_us = strtoull(us, NULL, 10);
 	c->managed = notify.fd != 0;
+	if (notify.fd)
+		setenv(HEIR_SOCKET, path, 1);
+	if (notify.watchdog_us)
+		setenv(HEIR_WATCHDOG, us, 1);
 	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
 		unsetenv(ours[i]);
 	return e;

@@ -11,6 +11,10 @@
 /* Takes what stands in the environment, and out of it: it is for this process
  * alone. *c: gets the socket. A negative errno, and a sentence in error. */
 int notify_begin(struct rk__config *c, char *error);
+/* The same in the holder of an upgrade: it says what its predecessor said. */
+void notify_take_over(struct rk__config *c);
+/* The holder that goes on is this one. false: systemd does not run us. */
+bool notify_successor(pid_t pid);
 /* A supervisor begins. */
 void notify_supervisor(void);
 /* How long the holder may sleep, for poll(2). */

@@ -41,6 +41,8 @@ static int upgrade(const char *name, const char *program)
 	char path[4096];
 	int e = rk_runtime_socket(name, path, sizeof path);
 
+	if (!e && is_asleep(path))
+		return complain_idle(name, path);
 	if (!e)
 		e = ask_peer(path, RK_HELLO_STATUS, 0, &before);
 	if (e == -EACCES)
