@@ -131,8 +131,6 @@ void rk__ext_put_config(struct rk__ext_out *o, const struct rk__config *c,
  */
 int rk__ext_write_core(struct rk__ext_out *o);
 
-/* Before the first record of the core. */
-void rk__ext_read_start(void);
 /*
  * One record into a fresh core region: 0 or -EPROTO with a sentence. Those it
  * does not know (server, mount, image, block) are the caller's. Proofs are

@@ -10,8 +10,9 @@
 
 enum { COPY_MAX = 4096 };		/* bytes of one note */
 
+/* As the stream has them: for each that there is. */
 static struct {
-	uint32_t opens[RK_VNODES_MAX];	/* as the stream has them */
+	uint32_t opens[RK_VNODES_MAX];
 	uint32_t refs[RK_OFDS_MAX];
 } said;
 
@@ -285,11 +286,6 @@ static int take_written(struct rk__ext_in *in,
 }
 
 /* --- all of it --------------------------------------------------------------------- */
-
-void rk__ext_read_start(void)
-{
-	memset(&said, 0, sizeof said);
-}
 
 int rk__ext_read(struct rk__ext_in *in, const struct rk__ext_item *item)
 {

@@ -216,17 +216,33 @@ static void put_pins_and_offers(struct rk__ext_out *o)
 	}
 }
 
+static void put_slot(struct rk__ext_out *o, uint32_t i)
+{
+	if (rk__core->committed[i])
+		PUT(o, slot, .slot = i, .id = rk__core->committed[i]);
+}
+
+static void put_written(struct rk__ext_out *o, uint32_t i)
+{
+	const struct rk__written *w = &rk__core->written[i];
+
+	if (w->id)
+		PUT(o, written, .slot = i, .id = w->id, .token = w->token,
+		    .result = w->result);
+}
+
+/* Of mounts, and of channels that there are: the tables are large and hardly
+ * used, and where nobody ever looked should stay no memory. */
 static void put_slots(struct rk__ext_out *o)
 {
-	for (uint32_t i = 0; i <= RK_SLOTS_ALL; i++) {
-		const struct rk__written *w = &rk__core->written[i];
-
-		if (rk__core->committed[i])
-			PUT(o, slot, .slot = i, .id = rk__core->committed[i]);
-		if (w->id)
-			PUT(o, written, .slot = i, .id = w->id,
-			    .token = w->token, .result = w->result);
-	}
+	for (uint32_t i = 0; i < rk__core->n_mounts * RK_FUSE_SLOTS; i++)
+		put_slot(o, i);
+	for (uint32_t c = 0; c < RK_CHANNELS_MAX; c++)
+		for (uint32_t i = 0; rk__core->channel_proc[c] &&
+		     i < RK_SLOTS_PER_CHANNEL; i++) {
+			put_slot(o, RK_SLOT_CHANNEL(c, i));
+			put_written(o, RK_SLOT_CHANNEL(c, i));
+		}
 }
 
 /* --- proofs ------------------------------------------------------------------- */

@@ -115,7 +115,6 @@ static int read_core(struct rk__ext_in *in)
 	unsigned n = 0;
 	int e;
 
-	rk__ext_read_start();
 	while ((e = rk__ext_next(in, &item)) == 1) {
 		e = rk__ext_read(in, &item);
 		if (e < 0)

@@ -40,7 +40,6 @@ static int read_all(const uint8_t *bytes, size_t n)
 	struct rk__ext_in in;
 	int e = rk__ext_open(&in, bytes, n, error);
 
-	rk__ext_read_start();
 	while (!e && (e = rk__ext_next(&in, &item)) == 1)
 		e = rk__ext_read(&in, &item);
 	e = e ? e : rk__ext_read_end(&in);

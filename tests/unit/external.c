@@ -41,7 +41,6 @@ static int read_all(const uint8_t *bytes, size_t n)
 	struct rk__ext_in from;
 	int e = rk__ext_open(&from, bytes, n, error);
 
-	rk__ext_read_start();
 	while (!e && (e = rk__ext_next(&from, &item)) == 1)
 		e = rk__ext_read(&from, &item);
 	return e ? e : rk__ext_read_end(&from);

@@ -100,6 +100,11 @@ void row_kill_mount(const char *mount);
 /* Kills servers and takes the time until ask() has an answer. */
 void measure_kills(const char *name, int (*ask)(void *), void *arg,
 		   const char *what);
+/* That many clients with so many files open; the last of them. */
+struct rk_client *open_many(unsigned clients, unsigned files);
+/* `rump upgrade SERVER` again and again, as a client of it sees it. */
+void row_upgrade(const char *name, const char *rump, const char *server,
+		 unsigned files);
 /* Writes samples and kills to a file, for a plot. */
 void row_outage(const char *mount, const char *file);
 void row_memory(void);

@@ -81,7 +81,7 @@ static double one_kill(int (*ask)(void *), void *arg, const struct board *board)
 	return (double)(now_ns() - start);
 }
 
-static struct rk_client *many(unsigned clients, unsigned files)
+struct rk_client *open_many(unsigned clients, unsigned files)
 {
 	struct rlimit limit;
 	struct rk_client *c = NULL;
@@ -137,7 +137,7 @@ void row_kill(const char *name, unsigned clients, unsigned files)
 	char what[64];
 
 	snprintf(what, sizeof(what), "%u clients, %u files", clients, files);
-	measure_kills(name, ask_null, many(clients, files), what);
+	measure_kills(name, ask_null, open_many(clients, files), what);
 }
 
 /* --- memory and start ---------------------------------------------------- */

@@ -146,6 +146,10 @@ END {
 	plain("  with 64 MiB of RM, p99", "kill_64m", "p99", 3000000, "<= 3 ms")
 	plain("  with 1,000 clients, 10,000 files, p50", "kill_many", "p50", "", "")
 	plain("  with 1,000 clients, 10,000 files, p99", "kill_many", "p99", "", "")
+	plain("pause at rump upgrade, p50", "upgrade", "p50", "", "")
+	plain("pause at rump upgrade, p99", "upgrade", "p99", 20000000, "<= 20 ms")
+	plain("  with 10,000 open files, p50", "upgrade_many", "p50", "", "")
+	plain("  with 10,000 open files, p99", "upgrade_many", "p99", "", "")
 	if (has("outage", "share"))
 		show("throughput, a kill every 0.5 s / no kills",
 			sprintf("%.3f", m["outage", "share"]), m["outage", "share"], "", "", "")
