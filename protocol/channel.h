@@ -120,8 +120,8 @@ enum rk_hello_kind {
 				 * had been accepted: for who may not reach the
 				 * socket any more, and for who changed its ids */
 	RK_HELLO_WATCH,		/* what happens to the server: event.h */
-	RK_HELLO_UPGRADE,	/* tools: rk_program follows; rk_status when it serves,
-				 * or does not */
+	RK_HELLO_ORDER,		/* tools: rk_order follows; rk_status when it is done,
+				 * or cannot be */
 };
 
 #define RK_HELLO_MAGIC 0x6c686b72u
@@ -135,9 +135,16 @@ struct rk_hello {
 	uint32_t reserved;
 };
 
-/* Behind RK_HELLO_UPGRADE: who is to take over. */
-struct rk_program {
-	char path[4096];
+/* Behind RK_HELLO_ORDER. */
+enum rk_order_kind {
+	RK_ORDER_UPGRADE = 1,	/* the program at `path` is to take over */
+	RK_ORDER_EXPORT,	/* the state into the descriptor that comes with it */
+	RK_ORDER_EXPORT_IMAGES,	/* with the images */
+};
+
+struct rk_order {
+	uint32_t kind;
+	char path[4092];
 };
 
 struct rk_welcome {

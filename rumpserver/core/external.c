@@ -268,7 +268,7 @@ static int take_end(struct rk__ext_in *in, const struct rk__ext_item *item)
 	if (item->as.end.records != in->records ||
 	    item->as.end.check != in->sum)
 		return rk__ext_refuse(in, "records are missing in the state");
-	if (in->at != in->length)
+	if (in->at != in->length && !in->more)
 		return rk__ext_refuse(in, "something follows the end of the "
 				      "state");
 	return 0;

@@ -95,6 +95,7 @@ struct rk__ext_in {
 	size_t length, at;
 	uint64_t records, sum;
 	char *error;			/* RK_SERVER_ERROR_LEN: the sentence */
+	bool more;			/* something may follow its end, at `at` */
 };
 
 struct rk__ext_item {
@@ -130,6 +131,8 @@ void rk__ext_put_config(struct rk__ext_out *o, const struct rk__config *c,
  * -EBUSY: an op sleeps in the middle of a driver (execution=process).
  */
 int rk__ext_write_core(struct rk__ext_out *o);
+/* The device of a mount (RK_SOURCE_IMAGE), with all its blocks. */
+int rk__ext_write_image(struct rk__ext_out *o, uint32_t mount);
 
 /*
  * One record into a fresh core region: 0 or -EPROTO with a sentence. Those it

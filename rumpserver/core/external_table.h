@@ -35,7 +35,7 @@
 	R(16, 1, statfs, "proof: what a mount says of itself", NULL)	\
 	R(17, 1, name, "proof: what a name in a directory leads to",	\
 	  "the name")							\
-	R(18, 1, image, "the device of a mount at this instant", NULL)	\
+	R(18, 1, image, "the device of a mount, whose blocks follow", NULL)\
 	R(19, 1, block, "a block of such a device that is not zero",	\
 	  "its bytes")							\
 	R(255, 1, end, "the last", NULL)
@@ -184,9 +184,8 @@
 
 #define RK_EXT_image(F)							\
 	F(u32, mount, "which")						\
-	F(u32, flags, "1: its blocks follow")				\
-	F(u64, size, "bytes")						\
-	F(u64, digest, "XXH3 of its first 64 KiB")
+	F(u32, reserved, "0")						\
+	F(u64, size, "bytes")
 
 #define RK_EXT_block(F)							\
 	F(u32, mount, "which")						\

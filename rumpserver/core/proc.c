@@ -174,6 +174,22 @@ static void end(struct rk__proc *p)
 	p->cwd = 0;
 }
 
+bool rk__proc_release(bool all)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < rk__core->proc_brk; i++) {
+		struct rk__proc *p = &rk__core->proc[i];
+
+		if (!p->used || p->channels)
+			continue;
+		any = true;
+		if (all)
+			end(p);
+	}
+	return any;
+}
+
 void rk__proc_put(uint32_t index)
 {
 	struct rk__proc *p = &rk__core->proc[index];

@@ -38,4 +38,8 @@ enum rk__outcome rk__syscall(struct rk__handle *h, uint32_t channel,
 			     const struct rk_request *req, const uint8_t *in,
 			     uint8_t *out);
 
+/* Procs that nobody has a channel of, as an import leaves them: are there any?
+ * all: no more, they are released. */
+bool rk__proc_release(bool all);
+
 #endif

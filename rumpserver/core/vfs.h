@@ -32,6 +32,8 @@ void rk__vfs_prepare(const struct rk__family *family);
 /* A successor: mounts the rest of them. */
 int rk__vfs_reopen(const struct rk__family *family, char *error,
 		   size_t error_len);
+/* The device below a mount of RK_SOURCE_IMAGE, as its driver has it. */
+const struct rk_host *rk__vfs_device(uint32_t mount);
 /* What is on a device is made durable by a flush point; of the rest nothing
  * outlives the family, or the driver's sync does it. RK_MOUNTS_MAX: any. */
 bool rk__vfs_has_device(uint32_t mount);

@@ -103,6 +103,11 @@ void rk__stack_restart(const struct rk__family *f, uint32_t mount)
 	rk__top_fs[mount] = stack[mount][n - 1].fs;
 }
 
+const struct rk_host *rk__vfs_device(uint32_t mount)
+{
+	return &stack[mount][0].host;
+}
+
 /* --- options --------------------------------------------------------------- */
 
 static uint32_t owner_of(const struct rk__mount_spec *spec, const char **word)

@@ -34,6 +34,7 @@
 #include "supervisor/supervisor.h"
 
 enum {
+	LEASE_S = 60,
 	SETTLE_STEP_NS = 50000, SETTLE_STEPS = 200,
 	SETTLE_TASKS = 1000,
 };
@@ -45,6 +46,7 @@ static struct {
 	bool active;			/* this server is the one */
 	bool stopping;
 	uint64_t dirty_max;
+	time_t lease;			/* when it ends; 0: there is none */
 	bool paused, go;		/* upgrade: not to serve; to serve */
 	int state;			/* what to begin with; 0: not yet there */
 	/* Attached clients: a standby attaches procs at its take-over. */
@@ -146,7 +148,17 @@ _Noreturn static void stop(void)
 	end(RK_CAUSE_STOP, NULL);
 }
 
-static void pause_serving(int fd, uint64_t attempt);
+static void pause_serving(const struct rk__message *m, int fd);
+
+/* Processes that an import brought have not come back. */
+static void end_lease(void)
+{
+	if (!loop.lease || time(NULL) < loop.lease)
+		return;
+	loop.lease = 0;
+	rk__proc_release(true);
+	rk__serve_flush();
+}
 
 /* Also while it serves nobody, for an upgrade. */
 static bool is_my_turn(void)
@@ -159,7 +171,7 @@ static void take_message(const struct rk__message *m, int *fd, unsigned n_fds)
 	switch (m->type) {
 	case RK_MSG_PAUSE:
 		if (loop.active && n_fds == 1)
-			pause_serving(fd[0], m->a);
+			pause_serving(m, fd[0]);
 		break;
 	case RK_MSG_RESUME:
 		loop.paused = false;
@@ -191,6 +203,8 @@ static void take_message(const struct rk__message *m, int *fd, unsigned n_fds)
 				       n_fds == 1 ? fd[0] : -1);
 		break;
 	case RK_MSG_FLUSH:
+		if (loop.active)
+			end_lease();
 		if (loop.active)
 			rk__pages_write_back_all();
 		if (loop.active)
@@ -369,6 +383,8 @@ static void go_on(void)
 	rk__recovery_repost(repost);
 	make_due_flush_point();
 	settle_clients();
+	if (rk__proc_release(false))
+		loop.lease = time(NULL) + LEASE_S;
 	rk__channel_resume();
 	for (unsigned i = 0; i < f->n_mounts; i++)
 		if (f->fuse_fd[i] >= 0)
@@ -416,14 +432,15 @@ static void import(void)
 	go_on();
 }
 
-static void pause_serving(int fd, uint64_t attempt)
+static void pause_serving(const struct rk__message *order, int fd)
 {
 	struct rk__board *b = loop.family->board;
-	struct rk__message m = { .type = RK_MSG_PAUSED, .a = attempt };
+	struct rk__message m = { .type = RK_MSG_PAUSED, .a = order->a };
 	uint32_t type;
 
 	atomic_store(&b->phase, RK_PHASE_PAUSED);
-	m.number = (uint32_t)-rk__upgrade_write(loop.family, fd);
+	m.number = (uint32_t)-rk__upgrade_write(loop.family, fd,
+			(off_t)order->token, order->number & RK_PAUSE_IMAGES);
 	close(fd);
 	(void)!send(loop.control, &m, sizeof m, MSG_NOSIGNAL);
 	/* who comes and goes meanwhile is no change of the state */

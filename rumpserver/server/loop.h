@@ -5,6 +5,7 @@
 #ifndef RK_LOOP_H
 #define RK_LOOP_H
 
+#include <sys/types.h>
 #include "../recovery/family.h"
 
 /* Takes board.lock as a robust futex of this thread: the kernel marks it and
@@ -29,8 +30,10 @@ _Noreturn void rk__server_serve(bool spins);
 /* Ends all that can be ended, has the drivers write what they hold and core's
  * state written to fd; on return the keeper has applied all of it. Nobody may
  * be served after it, unless a flush point is made first (board.unflushed).
+ * At `at`, with the images if that is wanted.
  * -EBUSY: an op sleeps in the middle of a driver. Waits for the keeper. */
-int rk__upgrade_write(const struct rk__family *f, int fd);
+int rk__upgrade_write(const struct rk__family *f, int fd, off_t at,
+		      bool images);
 /* The first server of a family that imports: core and drivers from fd, and
  * proves that they answer as before. A negative errno, with a sentence in
  * error (RK_SERVER_ERROR_LEN). */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "driver.h"
 #include "core/external.h"
 #include "core/pages.h"
 #include "core/serve.h"
@@ -66,22 +67,27 @@ static int put(void *ctx, const void *bytes, size_t n)
 	return 0;
 }
 
-static int write_state(int fd)
+static int write_state(const struct rk__family *f, int fd, off_t at,
+		       bool images)
 {
 	struct rk__ext_out o = { .put = put };
 	int e;
 
 	file.fd = fd;
-	file.at = 0;
+	file.at = at;
 	file.n = 0;
 	rk__ext_begin(&o);
 	e = rk__ext_write_core(&o);
+	for (uint32_t i = 0; images && i < f->n_mounts && !e; i++)
+		if (f->mount[i].kind == RK_SOURCE_IMAGE)
+			e = rk__ext_write_image(&o, i);
 	if (!e)
 		e = rk__ext_end(&o);
 	return e ? e : drain_file();
 }
 
-int rk__upgrade_write(const struct rk__family *f, int fd)
+int rk__upgrade_write(const struct rk__family *f, int fd, off_t at,
+		      bool images)
 {
 	int e;
 
@@ -100,7 +106,7 @@ int rk__upgrade_write(const struct rk__family *f, int fd)
 	if (rk__changed())
 		rk__commit(NULL, 0, 0, NULL);
 	RK_CRASHPOINT(upgrade_paused);
-	e = write_state(fd);
+	e = write_state(f, fd, at, images);
 	if (!e)
 		rk__recovery_drain();
 	RK_CRASHPOINT(upgrade_written);

@@ -208,7 +208,7 @@ void rk__client_listen(struct rk__client *c)
 {
 	if (!c->greeted)
 		uv_poll_start(&c->conn_poll, UV_READABLE, hello);
-	else if (c->kind == RK_HELLO_UPGRADE)
+	else if (c->kind == RK_HELLO_ORDER)
 		uv_poll_start(&c->conn_poll, UV_READABLE | UV_DISCONNECT,
 			      rk__client_ordered);
 	else if (c->attached && c->attach.transport == RK_TRANSPORT_CHANNEL)
@@ -310,7 +310,7 @@ static void greet(struct rk__client *c, const struct rk_hello *h)
 	case RK_HELLO_WATCH:
 		rk__client_watch(c);
 		break;
-	case RK_HELLO_UPGRADE:
+	case RK_HELLO_ORDER:
 		rk__client_order(c);
 		break;
 	case RK_HELLO_ATTACH:

@@ -32,7 +32,7 @@ int rk__control_accept(struct rk__supervisor *s);
 
 /* --- control_hand.c ----------------------------------------------------------- */
 
-/* It wants an upgrade, and says to what program. */
+/* It wants an upgrade or an export, and says which. */
 void rk__client_order(struct rk__client *c);
 void rk__client_ordered(uv_poll_t *poll, int error, int events);
 

@@ -96,26 +96,32 @@ void rk__control_take(struct rk__supervisor *s, const struct rk__hand *h,
 	uv_poll_stop(&c->conn_poll);
 }
 
-/* Which program is to take over comes next. */
+/* What to do comes next. */
 void rk__client_order(struct rk__client *c)
 {
-	if (!rk__client_may_rule(c, "only its owner and root may upgrade a "
-				 "server"))
+	if (!rk__client_may_rule(c, "only its owner and root may upgrade "
+				 "or export a server"))
 		return;
-	c->kind = RK_HELLO_UPGRADE;
+	c->kind = RK_HELLO_ORDER;
 	rk__client_listen(c);
 }
 
 void rk__client_ordered(uv_poll_t *poll, int error, int events)
 {
 	struct rk__client *c = poll->data;
-	struct rk_program p;
-	ssize_t n = rk__message_receive(c->conn, &p, sizeof p, NULL, 0);
+	struct rk_order o;
+	int fd = -1;
+	ssize_t n = rk__message_receive(c->conn, &o, sizeof o, &fd, 1);
 
 	if (n == -EAGAIN || n == -EINTR)
 		return;
-	if (n == sizeof p && memchr(p.path, 0, sizeof p.path))
-		rk__upgrade_begin(c->sup, c, p.path);
-	else
+	if (n != sizeof o || !memchr(o.path, 0, sizeof o.path))
 		rk__client_drop(c);
+	else if (o.kind == RK_ORDER_UPGRADE)
+		rk__upgrade_begin(c->sup, c, o.path);
+	else
+		rk__export_begin(c->sup, c, fd,
+				 o.kind == RK_ORDER_EXPORT_IMAGES);
+	if (fd >= 0)
+		close(fd);
 }

@@ -224,6 +224,7 @@ int rk__views_init(const struct rk__config *c, struct rk__views *v,
 	blank(&v->keeper);
 	blank(&v->server);
 	v->server.fragile = fragile && strcmp(fragile, "1") == 0;
+	v->server.imports = c->state_fd > 0;
 	e = make_shared(v);
 	if (e < 0)
 		goto no_memory;

@@ -144,6 +144,7 @@ void rk__control_take(struct rk__supervisor *s, const struct rk__hand *h,
 
 enum rk__upgrade_step {
 	RK_UPGRADE_NONE,
+	RK_UPGRADE_EXPORTING,		/* not one: the state is for a file */
 	RK_UPGRADE_PREPARING,		/* the new program makes ready */
 	RK_UPGRADE_FLUSHING,		/* what is dirty, before the pause */
 	RK_UPGRADE_PAUSING,		/* the server writes its state */
@@ -163,6 +164,15 @@ void rk__upgrade_stop(struct rk__supervisor *s);
 /* true: that is all that its death means. */
 bool rk__upgrade_server_died(struct rk__supervisor *s);
 bool rk__upgrade_keeper_ended(struct rk__supervisor *s);
+
+/* --- export.c ------------------------------------------------------------------ */
+
+/* The config in external form. */
+int rk__plan_write(const struct rk__supervisor *s, int fd);
+/* fd: of the file, which stays the caller's. */
+void rk__export_begin(struct rk__supervisor *s, struct rk__client *asker,
+		      int fd, bool images);
+void rk__export_end(struct rk__supervisor *s, int error, const char *sentence);
 
 int rk__succeed_start(struct rk__supervisor *s);
 void rk__succeed_heard(struct rk__supervisor *s, const struct rk__message *m);

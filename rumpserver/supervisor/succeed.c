@@ -132,8 +132,22 @@ static void take_baton(struct rk__supervisor *s)
 	s->handed = NULL;
 }
 
+/* A state from a file: nobody else wants to serve. */
+static void import(struct rk__supervisor *s, const struct rk__message *m)
+{
+	static const struct rk__message go = { .type = RK_MSG_GO };
+	static const struct rk__message state = { .type = RK_MSG_STATE };
+
+	if (m->type == RK_MSG_PREPARED)
+		rk__server_send(s->active, &state, &s->config.state_fd, 1);
+	else
+		rk__server_send(s->active, &go, NULL, 0);
+}
+
 void rk__succeed_heard(struct rk__supervisor *s, const struct rk__message *m)
 {
+	if (!s->handed && s->config.state_fd > 0)
+		import(s, m);
 	if (!s->handed)
 		return;
 	if (m->type == RK_MSG_PREPARED) {

@@ -31,6 +31,8 @@ struct rk__config {
 	 * none, it is made. */
 	int listen_fd;
 	bool managed;			/* for the status: systemd runs it */
+	/* What the first server begins with, in external form; 0: nothing. */
+	int state_fd;
 };
 
 /* --- messages between supervisor and server, on a seqpacket pair ---------- */
@@ -46,8 +48,9 @@ enum rk__message_type {
 	RK_MSG_FLUSH,		/* timer: make a flush point if anything is dirty */
 	RK_MSG_PING,		/* put a into board.heard: are you there? */
 	RK_MSG_PAGES,		/* fd: of cell `number`, generation a; none: no more */
-	RK_MSG_PAUSE,		/* fd: write the state there, and serve nobody; a:
-				 * which attempt */
+	RK_MSG_PAUSE,		/* fd: write the state there from offset `token` on,
+				 * and serve nobody; number: RK_PAUSE_*; a: which
+				 * attempt */
 	RK_MSG_RESUME,		/* serve again */
 	RK_MSG_STATE,		/* fd: the state to begin with */
 	RK_MSG_GO,		/* the devices are yours: serve */
@@ -60,6 +63,8 @@ enum rk__message_type {
 	RK_MSG_PROVEN,		/* has read it, and answers as it should */
 	/* RK_MSG_PAGES goes up as well: to be kept */
 };
+
+enum { RK_PAUSE_IMAGES = 1 };	/* the images as well */
 
 struct rk__message {
 	uint32_t type;

@@ -16,7 +16,6 @@
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include "core/external.h"
 #include "supervisor/control.h"
 #include "supervisor/upgrade.h"
 
@@ -51,29 +50,16 @@ static void step_to(struct rk__supervisor *s, enum rk__upgrade_step step,
 
 /* --- handing over -------------------------------------------------------------- */
 
-static int put(void *ctx, const void *bytes, size_t n)
-{
-	ssize_t done = write(*(int *)ctx, bytes, n);
-
-	return done == (ssize_t)n ? 0 : -EIO;
-}
-
 static int make_plan(const struct rk__supervisor *s)
 {
 	int fd = memfd_create("rump-plan", MFD_CLOEXEC);
-	struct rk__ext_out o = { .put = put, .ctx = &fd };
-	uint64_t size[RK_MOUNTS_MAX];
+	int e = fd < 0 ? -errno : rk__plan_write(s, fd);
 
-	if (fd < 0)
-		return -errno;
-	for (uint32_t i = 0; i < RK_MOUNTS_MAX; i++)
-		size[i] = s->image[i].size;
-	rk__ext_begin(&o);
-	rk__ext_put_config(&o, &s->config, size);
-	if (rk__ext_end(&o) == 0)
+	if (e == 0)
 		return fd;
-	close(fd);
-	return -EIO;
+	if (fd >= 0)
+		close(fd);
+	return e;
 }
 
 static int send_mount(struct rk__supervisor *s, int to, uint32_t i)
@@ -221,13 +207,16 @@ static void paused(struct rk__supervisor *s, const struct rk__message *m)
 {
 	char text[RK_SERVER_ERROR_LEN];
 
-	if (s->upgrade.step != RK_UPGRADE_PAUSING ||
-	    m->a != s->upgrade.attempt)
+	if (m->a != s->upgrade.attempt)
+		return;
+	snprintf(text, sizeof text, "the server could not write its state: "
+		 "%s", m->number == EBUSY ? "a call sleeps in the middle of a "
+		 "driver" : strerror((int)m->number));
+	if (s->upgrade.step == RK_UPGRADE_EXPORTING)
+		rk__export_end(s, -(int)m->number, m->number ? text : NULL);
+	if (s->upgrade.step != RK_UPGRADE_PAUSING)
 		return;
 	if (m->number) {
-		snprintf(text, sizeof text, "the server could not write its "
-			 "state: %s", m->number == EBUSY ? "a call sleeps in "
-			 "the middle of a driver" : strerror((int)m->number));
 		give_up(s, -(int)m->number, text);
 		return;
 	}
@@ -301,7 +290,9 @@ static void give_up(struct rk__supervisor *s, int error, const char *sentence)
 	struct rk__client *asker = s->upgrade.asker;
 	enum rk__upgrade_step from = s->upgrade.step;
 
-	if (from == RK_UPGRADE_NONE || from == RK_UPGRADE_DONE)
+	if (from == RK_UPGRADE_EXPORTING)
+		rk__export_end(s, error, sentence);
+	if (from <= RK_UPGRADE_EXPORTING || from == RK_UPGRADE_DONE)
 		return;
 	if (!rk__baton_take(s->upgrade.baton, RK_BATON_OLD)) {
 		leave(s);
@@ -486,8 +477,10 @@ bool rk__upgrade_server_died(struct rk__supervisor *s)
 {
 	if (s->handed)
 		return rk__succeed_died(s);
-	if (s->upgrade.step >= RK_UPGRADE_PAUSING)
-		give_up(s, -ECHILD, "the server died while it handed over");
+	if (s->upgrade.step >= RK_UPGRADE_PAUSING ||
+	    s->upgrade.step == RK_UPGRADE_EXPORTING)
+		give_up(s, -ECHILD, "the server died while it wrote its "
+			"state, or right after it");
 	return s->stage == RK_STAGE_HANDED;
 }
 

@@ -105,6 +105,9 @@ struct rk_client *open_many(unsigned clients, unsigned files);
 /* `rump upgrade SERVER` again and again, as a client of it sees it. */
 void row_upgrade(const char *name, const char *rump, const char *server,
 		 unsigned files);
+/* rump export of it and rump import, in a directory. */
+void row_export(const char *rump, const char *server, const char *dir,
+		unsigned files);
 /* Writes samples and kills to a file, for a plot. */
 void row_outage(const char *mount, const char *file);
 void row_memory(void);

@@ -22,7 +22,7 @@ static const char usage[] =
 "	crowd_library NATIVE, crowd_mount MOUNT NATIVE FUSE2FS\n"
 "	program SCRIPT NAME MOUNT NATIVE FUSE2FS\n"
 "	kill NAME CLIENTS FILES, outage MOUNT FILE\n"
-"	upgrade NAME RUMP SERVER FILES\n"
+"	upgrade NAME RUMP SERVER FILES, export RUMP SERVER DIRECTORY FILES\n"
 "	models SOCKET VOLUME: of a server of the model interrupt\n"
 "	first\n"
 "and without:\n"
@@ -95,6 +95,8 @@ static void run_row(int n, char **a)
 		row_kill(a[1], (unsigned)atoi(a[2]), (unsigned)atoi(a[3]));
 	else if (!strcmp(a[0], "upgrade") && n == 5)
 		row_upgrade(a[1], a[2], a[3], (unsigned)atoi(a[4]));
+	else if (!strcmp(a[0], "export") && n == 5)
+		row_export(a[1], a[2], a[3], (unsigned)atoi(a[4]));
 	else if (!strcmp(a[0], "outage") && n == 3)
 		row_outage(a[1], a[2]);
 	else if (!strcmp(a[0], "local") && n == 3)

@@ -150,6 +150,9 @@ END {
 	plain("pause at rump upgrade, p99", "upgrade", "p99", 20000000, "<= 20 ms")
 	plain("  with 10,000 open files, p50", "upgrade_many", "p50", "", "")
 	plain("  with 10,000 open files, p99", "upgrade_many", "p99", "", "")
+	plain("rump export, 10,000 open files", "export", "rump", "", "")
+	plain("  its size", "export", "size", "", "")
+	plain("rump import of it", "import", "rump", "", "")
 	if (has("outage", "share"))
 		show("throughput, a kill every 0.5 s / no kills",
 			sprintf("%.3f", m["outage", "share"]), m["outage", "share"], "", "", "")

@@ -28,6 +28,8 @@ static const char help[] =
 "  status   tell all that is known of servers\n"
 "  mount    mount a file system for the whole host\n"
 "  umount   unmount it and stop its server\n"
+"  export   write what a server holds, with its images, to a file\n"
+"  import   start a server from such a file\n"
 "  upgrade  have another build take the place of a server that runs\n"
 "  ls       list servers and what they mount\n"
 "  ps       list servers and their processes\n"
@@ -62,6 +64,7 @@ static const struct {
 	{ "upgrade", cmd_upgrade }, { "take-over", cmd_take_over },
 	{ "checkpoint", cmd_checkpoint }, { "checkpoints", cmd_checkpoints },
 	{ "restore", cmd_restore },
+	{ "export", cmd_export }, { "import", cmd_import },
 };
 
 int complain(const char *format, ...)

@@ -78,16 +78,16 @@ int ask_peer(const char *socket_path, enum rk_hello_kind kind,
 	return e;
 }
 
-int upgrade_peer(const char *socket_path, const char *program,
-		 struct rk_status *ret)
+int order_peer(const char *socket_path, enum rk_order_kind kind,
+	       const char *program, int file, struct rk_status *ret)
 {
-	struct rk_program p = { .path = "" };
-	int fd = greet(socket_path, RK_HELLO_UPGRADE, 0), e;
+	struct rk_order o = { .kind = kind };
+	int fd = greet(socket_path, RK_HELLO_ORDER, 0), e;
 
 	if (fd < 0)
 		return fd;
-	snprintf(p.path, sizeof p.path, "%s", program);
-	e = rk__message_send(fd, &p, sizeof p, NULL, 0);
+	snprintf(o.path, sizeof o.path, "%s", program);
+	e = rk__message_send(fd, &o, sizeof o, &file, file >= 0);
 	/* it may have been refused already */
 	if (e == 0 || e == -EPIPE)
 		e = hear(fd, ret, NULL, 0);

@@ -43,9 +43,10 @@ bool is_asleep(const char *socket_path);
 /* Asks the one at this socket. -EAGAIN: no answer in timeout_s, 0: for ever. */
 int ask_peer(const char *socket_path, enum rk_hello_kind kind,
 	     unsigned timeout_s, struct rk_status *ret);
-/* Has the one at this socket hand over to a program, and waits for it. */
-int upgrade_peer(const char *socket_path, const char *program,
-		 struct rk_status *ret);
+/* Has the one at this socket hand over to a program, or write its state to a
+ * file (-1: none), and waits for it. */
+int order_peer(const char *socket_path, enum rk_order_kind kind,
+	       const char *program, int file, struct rk_status *ret);
 /* Returns when the processes of one that stopped have ended, too. */
 void wait_for_end(const struct rk_status *status);
 /* Begins to use the one called name: a connection, which says so until it is
@@ -77,6 +78,8 @@ int cmd_umount(int argc, char **argv);
 int cmd_start(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_upgrade(int argc, char **argv);
+int cmd_export(int argc, char **argv);
+int cmd_import(int argc, char **argv);
 /* What an old server starts as the new one. */
 int cmd_take_over(int argc, char **argv);
 int cmd_restart(int argc, char **argv);

@@ -49,7 +49,7 @@ static int upgrade(const char *name, const char *program)
 		return complain("no permission to ask the server '%s'", name);
 	if (e < 0)
 		return complain_unknown(name);
-	e = upgrade_peer(path, program, &status);
+	e = order_peer(path, RK_ORDER_UPGRADE, program, -1, &status);
 	if (e < 0) {
 		/* it was killed before it could tell */
 		e = ask_peer(path, RK_HELLO_STATUS, 0, &status);
