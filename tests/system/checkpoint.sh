@@ -152,6 +152,14 @@ else
 	say "a full disk: left out, no tmpfs can be mounted here"
 fi
 
+# Whose they are.
+if [ "$(id -u)" = 0 ]; then
+	chmod 755 "$WORK"
+	"$RUMP" run --no-fuse -m "/vol=ext4:$img" -- \
+		"$BUILD/tests/system/system-checkpoint" || fail "strangers"
+	"$RUMP" checkpoint --delete "$img" owner || fail "--delete"
+fi
+
 # Images that have none.
 "$RUMP" start --no-fuse "$name" "mem:" || fail "start"
 refuses "a server without an image" 125 "has no image" \
