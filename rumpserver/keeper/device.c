@@ -1,12 +1,20 @@
 /*
  * device.c - the only calls that write to images and journals. A test that
  * wants to see, or to fail, what reaches a device links its own instead.
+ *
+ * A device that says ENOMEM failed like any other: it is told as EIO, so that
+ * -ENOMEM means that this process has none, and touched no device.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 #include "keeper/journal.h"
+
+static int failure(void)
+{
+	return errno == ENOMEM ? -EIO : -errno;
+}
 
 int rk__device_write(int fd, const void *buf, size_t len, uint64_t off)
 {
@@ -18,7 +26,7 @@ int rk__device_write(int fd, const void *buf, size_t len, uint64_t off)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
+			return n < 0 ? failure() : -EIO;
 		p += n;
 		off += (size_t)n;
 		len -= (size_t)n;
@@ -36,7 +44,7 @@ int rk__device_read(int fd, void *buf, size_t len, uint64_t off)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return -errno;
+			return failure();
 		if (n == 0) {
 			memset(p, 0, len);
 			return 0;
@@ -55,7 +63,7 @@ int rk__device_sync(int fd)
 	do
 		r = fdatasync(fd);
 	while (r < 0 && errno == EINTR);
-	return r < 0 ? -errno : 0;
+	return r < 0 ? failure() : 0;
 }
 
 uint64_t rk__device_size(int fd)

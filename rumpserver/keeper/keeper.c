@@ -12,7 +12,7 @@
  * reported durable, is what the next start replays. Records are applied all
  * the same. A record that cannot be believed, or not be applied, is the end of
  * the keeper: its successors come to the same record, until the supervisor has
- * had enough.
+ * had enough. So is a lack of memory, which a successor may not have.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -76,6 +76,9 @@ static void fail(int error)
 {
 	int32_t none = 0;
 
+	/* No device has failed: a successor may have the memory. */
+	if (error == -ENOMEM)
+		_exit(1);
 	atomic_compare_exchange_strong(&keeper.log.keeper->error, &none, error);
 	tell_waiters();
 }
@@ -459,12 +462,16 @@ _Noreturn void rk__keeper_run(const struct rk__family *f, bool replay,
 			      int ready_fd)
 {
 	char error[RK_SERVER_ERROR_LEN] = "";
+	int r;
 
 	keeper.family = f;
 	rk__crash_board = f->board;
 	ignore_signals();
-	if (start(f, replay, error) < 0) {
-		(void)!write(ready_fd, error, strlen(error));
+	r = start(f, replay, error);
+	if (r < 0) {
+		/* A successor may have the memory that this one has not. */
+		if (r != -ENOMEM || replay)
+			(void)!write(ready_fd, error, strlen(error));
 		_exit(1);
 	}
 	(void)!write(ready_fd, "", 1);
