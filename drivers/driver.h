@@ -24,7 +24,7 @@
 #include <stdint.h>
 #include "types.h"
 
-#define RK_DRIVER_ABI 2
+#define RK_DRIVER_ABI 3
 
 enum {
 	/* Changes nothing: its mount is read-only, whatever is asked for. */
@@ -58,6 +58,12 @@ struct rk_running {
 	uint64_t slot, id;
 	uint64_t run;			/* grows each time one is begun */
 	uint64_t commits;		/* so far */
+};
+
+/* The object that is to be made. */
+struct rk_wanted {
+	uint64_t ino;
+	uint32_t generation;
 };
 
 /* What the driver has of the world. The device is of RK_SOURCE_IMAGE:
@@ -125,6 +131,13 @@ struct rk_host {
 	/* Where long work may be left for a moment, with everything as in
 	 * wait(): others who ask meanwhile are served first (process). */
 	void (*yield)(void *ctx);
+	/*
+	 * true: what the op makes shall have this number and generation, if
+	 * the number is free. That is so while calls are run again that the
+	 * driver has answered before (see rk_mount_options.resumes), and
+	 * others know these numbers. NULL: never.
+	 */
+	bool (*wanted)(void *ctx, struct rk_wanted *ret);
 };
 
 struct rk_driver;
@@ -143,6 +156,12 @@ struct rk_mount_options {
 	const char *const *option;
 	size_t n_options;
 	const struct rk_lower *lower;	/* of RK_DRIVER_STACKS; to be copied */
+	/*
+	 * The device is as it was at a sync(), and the server goes on from
+	 * there: objects without a name are in use, and a setattr() that
+	 * returned 1 will be called again.
+	 */
+	bool resumes;
 };
 
 /* What create makes. */

@@ -113,6 +113,20 @@ static void account_inode(struct ext4 *e, ext2_ino_t ino, bool dir, int n)
 	e->dirty_super = true;
 }
 
+/* The number that it had, where a call is run again. */
+static bool find_wanted(struct ext4 *e, uint32_t first, uint32_t last,
+			uint32_t *ret)
+{
+	struct rk_wanted w;
+
+	if (!e->host.wanted || !e->host.wanted(e->host.ctx, &w) ||
+	    w.ino < first || w.ino > last ||
+	    ext2fs_test_inode_bitmap2(e->fs->inode_map, (ext2_ino_t)w.ino))
+		return false;
+	*ret = (uint32_t)w.ino;
+	return true;
+}
+
 int rk__ext4_alloc_inode(struct ext4 *e, ext2_ino_t near, bool dir,
 			 ext2_ino_t *ret)
 {
@@ -124,7 +138,8 @@ int rk__ext4_alloc_inode(struct ext4 *e, ext2_ino_t near, bool dir,
 	from = (near - 1) / per * per + 1;
 	if (from < first)
 		from = first;
-	if (ext2fs_find_first_zero_inode_bitmap2(fs->inode_map, from, last,
+	if (!find_wanted(e, first, last, &ino) &&
+	    ext2fs_find_first_zero_inode_bitmap2(fs->inode_map, from, last,
 						 &ino) &&
 	    (from == first ||
 	     ext2fs_find_first_zero_inode_bitmap2(fs->inode_map, first,

@@ -386,6 +386,8 @@ int rk__ext4_orphan_add(struct ext4 *e, struct node *n);
 /* It gets a name again; the caller writes it. */
 int rk__ext4_orphan_back(struct ext4 *e, struct node *n);
 int rk__ext4_reclaim(void *fs, uint64_t ino);
+/* An earlier mount's, which goes on: all stay. */
+int rk__ext4_orphan_resume(struct ext4 *e);
 /* Reclaims what an earlier mount left. */
 int rk__ext4_orphan_replay(struct ext4 *e);
 

@@ -326,6 +326,7 @@ static void fill_new(struct ext4 *e, const struct node *dir,
 		     const struct rk_new *what, struct node *n)
 {
 	struct ext2_inode_large *i = &n->i;
+	struct rk_wanted w;
 
 	memset(i, 0, sizeof(*i));
 	i->i_mode = what->mode;
@@ -334,7 +335,8 @@ static void fill_new(struct ext4 *e, const struct node *dir,
 	ext2fs_set_i_uid_high(*i, what->uid >> 16);
 	ext2fs_set_i_gid_high(*i, what->gid >> 16);
 	i->i_links_count = S_ISDIR(what->mode) ? 2 : 1;
-	i->i_generation = e->next_generation++;
+	i->i_generation = e->host.wanted && e->host.wanted(e->host.ctx, &w) ?
+			  w.generation : e->next_generation++;
 	if (EXT2_INODE_SIZE(e->fs->super) > EXT2_GOOD_OLD_INODE_SIZE)
 		i->i_extra_isize = extra_size(e);
 	inherit(e, dir, n);

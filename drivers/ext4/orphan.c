@@ -165,6 +165,27 @@ static int end_orphan(struct ext4 *e, struct node *n)
 	return rc;
 }
 
+int rk__ext4_orphan_resume(struct ext4 *e)
+{
+	uint64_t left = e->fs->super->s_inodes_count;
+	ext2_ino_t at = e->fs->super->s_last_orphan;
+
+	for (; at; at = left ? at : 0) {
+		ext2_ino_t *free_one = find_staged(e, 0);
+		struct node n;
+		int rc = left-- ? rk__ext4_node_read(e, at, &n) : -EUCLEAN;
+
+		if (rc)
+			return rc;
+		if (n.i.i_links_count && !free_one)
+			return -EUCLEAN;
+		if (n.i.i_links_count)
+			*free_one = at;
+		at = n.i.i_dtime;
+	}
+	return 0;
+}
+
 int rk__ext4_orphan_replay(struct ext4 *e)
 {
 	uint64_t left = e->fs->super->s_inodes_count;

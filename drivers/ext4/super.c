@@ -280,7 +280,7 @@ static int get_state(const struct rk_host *host, bool read_only,
 }
 
 /* As the kernel does at mount. */
-static int begin_writing(struct ext4 *e)
+static int begin_writing(struct ext4 *e, bool resumes)
 {
 	struct ext2_super_block *sb = e->fs->super;
 	struct rk_time now = e->host.now(e->host.ctx);
@@ -292,7 +292,7 @@ static int begin_writing(struct ext4 *e)
 	sb->s_mnt_count++;
 	e->next_generation = now.sec * 1000003u + now.nsec;
 	e->dirty_super = true;
-	if (rk__ext4_orphan_replay(e)) {
+	if (resumes ? rk__ext4_orphan_resume(e) : rk__ext4_orphan_replay(e)) {
 		rk__ext4_complain(&e->host, "ext4: the list of unlinked files "
 				  "that were in use is damaged");
 		return -EUCLEAN;
@@ -300,7 +300,7 @@ static int begin_writing(struct ext4 *e)
 	return rk__ext4_sync(e);
 }
 
-static int start(struct ext4 *e)
+static int start(struct ext4 *e, bool resumes)
 {
 	SCRATCH(e);
 	struct node root;
@@ -310,7 +310,7 @@ static int start(struct ext4 *e)
 				  "damaged");
 		return -EUCLEAN;
 	}
-	return e->read_only ? 0 : begin_writing(e);
+	return e->read_only ? 0 : begin_writing(e, resumes);
 }
 
 int rk__ext4_mount(const struct rk_host *host,
@@ -329,7 +329,7 @@ int rk__ext4_mount(const struct rk_host *host,
 	if (!err)
 		err = get_state(host, opt->read_only, fs, &e);
 	if (!err)
-		err = start(e);
+		err = start(e, opt->resumes);
 	if (err) {
 		destroy(e, fs);
 		return err;

@@ -139,8 +139,8 @@ static void commit_queue(void)
 
 	commit(replies, n, 0, NULL);
 	/* Nobody asked, but what is not flushed stands in memory. */
-	if (rk__dirty_bytes() > serve.dirty_max &&
-	    serve.flush_point <= rk__flushed_seq())
+	if ((rk__dirty_bytes() > serve.dirty_max &&
+	     serve.flush_point <= rk__flushed_seq()) || rk__calls_are_many())
 		serve.flush_wanted = true;
 	atomic_store_explicit(&serve.board->one_by_one, 0,
 			      memory_order_relaxed);
@@ -198,19 +198,28 @@ static void tell_flush_waiters(uint64_t seq)
 			h->flush_seq = seq;
 }
 
+static void flush_failed(int error)
+{
+	serve.sync_error = error;
+	tell_flush_waiters(SYNC_FAILED);
+	rk__wake(&flush_key);
+}
+
 static void commit_flush_point(void)
 {
 	struct rk__reply held[HELD_MAX];
 
 	serve.flush_wanted = false;
+	if (atomic_load(&serve.board->read_only)) {
+		flush_failed(-EROFS);
+		return;
+	}
 	if (serve.flush_point != rk__committed_seq()) {
 		int r = rk__vfs_sync(RK_MOUNTS_MAX);
 
 		if (r < 0) {
 			roll_back();
-			serve.sync_error = r;
-			tell_flush_waiters(SYNC_FAILED);
-			rk__wake(&flush_key);
+			flush_failed(r);
 			return;
 		}
 		commit(held, collect_held(held), RK_RECORD_FLUSH,

@@ -20,10 +20,11 @@ struct rk__node {
 /* Once per mount in the first server: calls the driver's mount in RM. */
 int rk__vfs_mount(uint32_t mount, const struct rk__family *family,
 		  bool *needs_recovery, char *error, size_t error_len);
-/* Mounts the drivers afresh under what core holds of this mount. A sentence in
- * error. */
+/* Mounts the drivers afresh under what core holds of this mount; resumes: as of
+ * the last flush point, and calls are run again (rk_mount_options). A sentence
+ * in error. */
 int rk__vfs_remount(uint32_t mount, const struct rk__family *family,
-		    char *error, size_t error_len);
+		    bool resumes, char *error, size_t error_len);
 int rk__vfs_unmount(uint32_t mount);
 /* Every start: volatile state (name cache, cached driver pointers) anew. */
 void rk__vfs_restart(const struct rk__family *family);
@@ -147,6 +148,9 @@ int rk__vnode_put_open(uint32_t index);
  * Commit after it. While anything is uncommitted it only tells whether there
  * is work, for what fails is rolled back here. */
 bool rk__vnode_reclaim_some(void);
+/* Is each file that somebody holds there, and without a name if it is an
+ * orphan? */
+bool rk__vnodes_are_there(void);
 /* Forgets every lookup of a mount (its connection ended). */
 void rk__vnode_drop_lookups(uint32_t mount);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "acl.h"
 #include "task.h"
+#include "vfs_call.h"
 #include "vfs_int.h"
 
 #define ACCESS	"system.posix_acl_access"
@@ -46,22 +47,17 @@ static int read_list(struct rk__node n, const char *name, struct rk__acl *ret)
 static int write_list(struct rk__node n, const char *name,
 		      const struct rk__acl *a)
 {
-	const struct rk_driver *d = rk__ops(n.mount);
-
 	/* The kernel of a mount keeps lists in memory as it keeps pages. */
 	rk__data_changed(n, 0, 0);
-	return d->setxattr ? d->setxattr(rk__fs(n.mount), n.ino, name, a,
-					 rk__acl_size(a), 0) : -EOPNOTSUPP;
+	return rk__do_setxattr(n, name, a, rk__acl_size(a), 0);
 }
 
 static int remove_list(struct rk__node n, const char *name)
 {
-	const struct rk_driver *d = rk__ops(n.mount);
 	int r;
 
 	rk__data_changed(n, 0, 0);
-	r = d->removexattr ? d->removexattr(rk__fs(n.mount), n.ino, name) :
-			     -EOPNOTSUPP;
+	r = rk__do_removexattr(n, name);
 	return r == -ENODATA ? 0 : r;
 }
 
@@ -80,7 +76,6 @@ int rk__acl_access(const struct rk__cred *c, const struct rk_stat *st,
 static int set_access(const struct rk__cred *c, struct rk__node n,
 		      const struct rk_stat *st)
 {
-	const struct rk_driver *d = rk__ops(n.mount);
 	struct rk_setattr set = { .valid = RK_SET_MODE };
 	struct rk_stat after;
 	bool equal;
@@ -92,8 +87,7 @@ static int set_access(const struct rk__cred *c, struct rk__node n,
 	if (set.mode == (st->mode & 07777))
 		r = rk__writable(n.mount);
 	else
-		r = d->setattr ? d->setattr(rk__fs(n.mount), n.ino, &set,
-					    &after) : -EROFS;
+		r = rk__do_setattr(n, &set, &after);
 	if (r < 0)
 		return r;
 	return equal ? remove_list(n, ACCESS) : write_list(n, ACCESS, list());

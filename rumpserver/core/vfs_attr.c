@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "acl.h"
 #include "task.h"
+#include "vfs_call.h"
 #include "vfs_int.h"
 
 int rk__vfs_getattr(struct rk__node n, struct rk_stat *ret)
@@ -55,7 +56,6 @@ static int check_size(const struct rk_stat *st, uint64_t size)
 int rk__vfs_setattr(const struct rk__cred *c, struct rk__node n,
 		    const struct rk_setattr *set, struct rk_stat *ret)
 {
-	const struct rk_driver *d = rk__ops(n.mount);
 	RK_CLAIM(n, RK_WRITES);
 	struct rk_setattr s;
 	struct rk_stat st;
@@ -70,7 +70,7 @@ int rk__vfs_setattr(const struct rk__cred *c, struct rk__node n,
 	if (r < 0)
 		return r;
 	s = complete(c, &st, set);
-	r = d->setattr ? d->setattr(rk__fs(n.mount), n.ino, &s, ret) : -EROFS;
+	r = rk__do_setattr(n, &s, ret);
 	ret->dev = rk__mount_dev(n.mount);
 	if (r >= 0 && (set->valid & RK_SET_SIZE)) {
 		rk__data_changed(n, 0, 0);
@@ -119,7 +119,6 @@ int rk__vfs_setxattr(const struct rk__cred *c, struct rk__node n,
 		     const char *name, const void *value, size_t size,
 		     uint32_t flags)
 {
-	const struct rk_driver *d = rk__ops(n.mount);
 	RK_CLAIM(n, RK_WRITES);
 	int r;
 
@@ -134,14 +133,12 @@ int rk__vfs_setxattr(const struct rk__cred *c, struct rk__node n,
 		rk__pages_names();
 		return rk__acl_set(c, n, name, value, size);
 	}
-	return d->setxattr ? d->setxattr(rk__fs(n.mount), n.ino, name, value,
-					 size, flags) : -EOPNOTSUPP;
+	return rk__do_setxattr(n, name, value, size, flags);
 }
 
 int rk__vfs_removexattr(const struct rk__cred *c, struct rk__node n,
 			const char *name)
 {
-	const struct rk_driver *d = rk__ops(n.mount);
 	RK_CLAIM(n, RK_WRITES);
 	int r = xattr_check(c, n, name, true);
 
@@ -151,8 +148,7 @@ int rk__vfs_removexattr(const struct rk__cred *c, struct rk__node n,
 		rk__pages_names();
 		return rk__acl_set(c, n, name, NULL, 0);
 	}
-	return d->removexattr ? d->removexattr(rk__fs(n.mount), n.ino, name) :
-				-EOPNOTSUPP;
+	return rk__do_removexattr(n, name);
 }
 
 /* Drops the names that only root may know of; returns the new length. */

@@ -89,7 +89,7 @@ static inline void rk__data_changed(struct rk__node n, uint64_t off,
 
 /* Every start, and before the others. */
 void rk__stack_restart(const struct rk__family *f, uint32_t mount);
-int rk__stack_mount(const struct rk__family *f, uint32_t mount,
+int rk__stack_mount(const struct rk__family *f, uint32_t mount, bool resumes,
 		    struct rk__mount_state *ret, bool *needs_recovery,
 		    char *error, size_t error_len);
 /* A successor: those drivers that want it are mounted again. early: only those

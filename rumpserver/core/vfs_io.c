@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "task.h"
+#include "vfs_call.h"
 #include "vfs_int.h"
 
 /* Of a write, between two looks at who else waits. */
@@ -46,7 +47,6 @@ int64_t rk__vfs_read(struct rk__node n, void *buf, size_t len, uint64_t off)
 int rk__before_write(const struct rk__cred *c, struct rk__node n,
 		     struct rk_stat *ret)
 {
-	const struct rk_driver *d = rk__ops(n.mount);
 	struct rk_setattr set = {.valid = RK_SET_MODE | RK_SET_FORCE};
 	uint32_t mode;
 	int r = rk__writable(n.mount);
@@ -61,8 +61,7 @@ int rk__before_write(const struct rk__cred *c, struct rk__node n,
 	if (mode == ret->mode)
 		return 0;
 	set.mode = mode & 07777;
-	return d->setattr ? d->setattr(rk__fs(n.mount), n.ino, &set, ret) :
-			    -EROFS;
+	return rk__do_setattr(n, &set, ret);
 }
 
 /*
@@ -73,7 +72,6 @@ int rk__before_write(const struct rk__cred *c, struct rk__node n,
 static int64_t write_pieces(struct rk__node n, const uint8_t *buf, size_t len,
 			    uint64_t off)
 {
-	const struct rk_driver *d = rk__ops(n.mount);
 	size_t done = 0, piece = rk__work_now ? PIECE : len;
 	uint64_t changes = 0;
 	int64_t r;
@@ -86,8 +84,7 @@ static int64_t write_pieces(struct rk__node n, const uint8_t *buf, size_t len,
 		}
 		if (piece > len - done)
 			piece = len - done;
-		r = d->write(rk__fs(n.mount), n.ino, buf + done, piece,
-			     off + done);
+		r = rk__do_write(n, buf + done, piece, off + done);
 		if (r < 0)
 			return done && changes == rk__change_count() ?
 			       (int64_t)done : r;
@@ -169,7 +166,7 @@ int rk__vfs_fallocate(const struct rk__cred *c, struct rk__node n,
 	r = rk__before_write(c, n, &st);
 	if (r < 0)
 		return r;
-	r = d->fallocate(rk__fs(n.mount), n.ino, mode, off, len);
+	r = rk__do_fallocate(n, mode, off, len);
 	/* What comes after it may have moved. */
 	if (r >= 0) {
 		rk__data_changed(n, off, 0);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include "task.h"
+#include "vfs_call.h"
 #include "vfs_int.h"
 
 bool rk__mount_read_only[RK_MOUNTS_MAX];
@@ -14,7 +15,9 @@ static bool has_device[RK_MOUNTS_MAX];
 
 static void restart_mount(const struct rk__family *f, uint32_t mount)
 {
-	rk__mount_read_only[mount] = f->mount[mount].read_only;
+	rk__mount_read_only[mount] = f->mount[mount].read_only ||
+				     (f->board &&
+				      atomic_load(&f->board->read_only));
 	has_device[mount] = f->mount[mount].kind == RK_SOURCE_IMAGE;
 	rk__stack_restart(f, mount);
 }
@@ -35,6 +38,7 @@ void rk__vfs_restart(const struct rk__family *f)
 	rk__owner = f->owner;
 	for (i = 0; i < f->n_mounts; i++)
 		restart_mount(f, i);
+	rk__calls_restart(f);
 	rk__process_start(is_process(f));
 	rk__name_purge_all();
 	rk__lock_restart();
@@ -72,7 +76,8 @@ int rk__vfs_mount(uint32_t mount, const struct rk__family *f,
 
 	*needs_recovery = false;
 	restart_mount(f, mount);
-	r = rk__stack_mount(f, mount, &state, needs_recovery, error, error_len);
+	r = rk__stack_mount(f, mount, false, &state, needs_recovery, error,
+			    error_len);
 	if (r < 0)
 		return r;
 	RK_NOTE(&rk__core->mount[mount]);
@@ -91,8 +96,8 @@ int rk__vfs_mount(uint32_t mount, const struct rk__family *f,
 	return 0;
 }
 
-int rk__vfs_remount(uint32_t mount, const struct rk__family *f, char *error,
-		    size_t error_len)
+int rk__vfs_remount(uint32_t mount, const struct rk__family *f, bool resumes,
+		    char *error, size_t error_len)
 {
 	struct rk__mount_state state = rk__core->mount[mount];
 	uint64_t root = state.root;
@@ -100,7 +105,8 @@ int rk__vfs_remount(uint32_t mount, const struct rk__family *f, char *error,
 	int r;
 
 	restart_mount(f, mount);
-	r = rk__stack_mount(f, mount, &state, &ignored, error, error_len);
+	r = rk__stack_mount(f, mount, resumes, &state, &ignored, error,
+			    error_len);
 	if (r < 0)
 		return r;
 	if (state.root != root) {
@@ -129,6 +135,9 @@ int rk__vfs_unmount(uint32_t mount)
 	struct rk__mount_state *m = &rk__core->mount[mount];
 	int r;
 
+	/* A predecessor did, and died right after. */
+	if (!m->mounted)
+		return 0;
 	r = d->sync ? d->sync(rk__fs(mount)) : 0;
 	if (r < 0)
 		return r;

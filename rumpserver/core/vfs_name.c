@@ -9,6 +9,7 @@
 #include "acl.h"
 #include "core/pages.h"
 #include "task.h"
+#include "vfs_call.h"
 #include "vfs_int.h"
 
 /* A chain of ".." longer than this is a damaged file system. */
@@ -182,7 +183,6 @@ int rk__vfs_create(const struct rk__cred *c, struct rk__node dir,
 		   const char *name, size_t len, const struct rk_new *what,
 		   struct rk_stat *ret)
 {
-	const struct rk_driver *d = rk__ops(dir.mount);
 	RK_CLAIM(dir, RK_WRITES);
 	struct rk_stat dir_st;
 	struct rk_new n;
@@ -199,8 +199,7 @@ int rk__vfs_create(const struct rk__cred *c, struct rk__node dir,
 	acl = new_in(c, dir, &dir_st, what, &n);
 	if (acl < 0)
 		return acl;
-	r = d->create ? d->create(rk__fs(dir.mount), dir.ino, name, len, &n,
-				  ret) : -EROFS;
+	r = rk__do_create(dir, name, len, &n, ret);
 	if (r == 0 && acl)
 		r = rk__acl_give(rk__node(dir.mount, ret->ino), n.mode);
 	if (r < 0)
@@ -215,7 +214,6 @@ int rk__vfs_tmpfile(const struct rk__cred *c, struct rk__node dir,
 		    const struct rk_new *what, bool linkable,
 		    struct rk_stat *ret)
 {
-	const struct rk_driver *d = rk__ops(dir.mount);
 	RK_CLAIM(dir, RK_WRITES);
 	struct rk_stat dir_st;
 	struct rk_new n;
@@ -231,8 +229,7 @@ int rk__vfs_tmpfile(const struct rk__cred *c, struct rk__node dir,
 		r = acl = new_in(c, dir, &dir_st, what, &n);
 	if (r < 0)
 		return r;
-	r = d->tmpfile ? d->tmpfile(rk__fs(dir.mount), dir.ino, &n, ret) :
-			 -EOPNOTSUPP;
+	r = rk__do_tmpfile(dir, &n, ret);
 	if (r == 0 && acl)
 		r = rk__acl_give(rk__node(dir.mount, ret->ino), n.mode);
 	if (r < 0)
@@ -267,7 +264,6 @@ int rk__vfs_link(const struct rk__cred *c, struct rk__node n,
 		 struct rk__node dir, const char *name, size_t len,
 		 struct rk_stat *ret)
 {
-	const struct rk_driver *d = rk__ops(dir.mount);
 	RK_CLAIM(dir, RK_WRITES);
 	RK_CLAIM(n, RK_WRITES);
 	struct rk_stat dir_st, st;
@@ -284,8 +280,7 @@ int rk__vfs_link(const struct rk__cred *c, struct rk__node n,
 		return -EPERM;
 	if (st.nlink == 0 && !is_linkable(n))
 		return -ENOENT;
-	r = d->link ? d->link(rk__fs(dir.mount), n.ino, dir.ino, name, len,
-			      ret) : -EROFS;
+	r = rk__do_link(n, dir, name, len, ret);
 	if (r < 0)
 		return r;
 	if (st.nlink == 0)
@@ -331,7 +326,6 @@ static int may_unlink(const struct rk__cred *c, struct rk__node dir,
 int rk__vfs_unlink(const struct rk__cred *c, struct rk__node dir,
 		   const char *name, size_t len, bool directory)
 {
-	const struct rk_driver *d = rk__ops(dir.mount);
 	RK_CLAIM(dir, RK_WRITES);
 	RK_CLAIM(entry(dir, name, len), RK_WRITES);
 	struct rk_stat st;
@@ -346,8 +340,7 @@ int rk__vfs_unlink(const struct rk__cred *c, struct rk__node dir,
 	r = may_unlink(c, dir, name, len, directory);
 	if (r < 0)
 		return r;
-	r = d->unlink ? d->unlink(rk__fs(dir.mount), dir.ino, name, len,
-				  directory, &st) : -EROFS;
+	r = rk__do_unlink(dir, name, len, directory, &st);
 	if (r < 0)
 		return r;
 	change_name(dir, name, len, 0);
@@ -485,26 +478,24 @@ static int rename_check(const struct rename *m, const char *name, size_t len,
 static int own_whiteout(struct rename *m, const char *name, size_t len)
 {
 	const struct rk_driver *d = rk__ops(m->dir.mount);
-	void *fs = rk__fs(m->dir.mount);
 	struct rk_setattr set = {
 		.valid = RK_SET_UID | RK_SET_GID | RK_SET_FORCE,
 		.uid = m->c->uid,
 		.gid = m->dir_st.mode & S_ISGID ? m->dir_st.gid : m->c->gid,
 	};
 	struct rk_stat st;
-	int r = d->lookup(fs, m->dir.ino, name, len, &st);
+	int r = d->lookup(rk__fs(m->dir.mount), m->dir.ino, name, len, &st);
 
 	if (r < 0)
 		return r;
 	m->whiteout = st.ino;
-	return d->setattr ? d->setattr(fs, st.ino, &set, &st) : -EROFS;
+	return rk__do_setattr(rk__node(m->dir.mount, st.ino), &set, &st);
 }
 
 int rk__vfs_rename(const struct rk__cred *c, struct rk__node dir,
 		   const char *name, size_t len, struct rk__node newdir,
 		   const char *newname, size_t newlen, uint32_t flags)
 {
-	const struct rk_driver *d = rk__ops(dir.mount);
 	RK_CLAIM(dir.ino < newdir.ino ? dir : newdir, RK_WRITES);
 	RK_CLAIM(dir.ino < newdir.ino ? newdir : dir, RK_WRITES);
 	RK_CLAIM(entry(dir, name, len), RK_WRITES);
@@ -526,9 +517,8 @@ int rk__vfs_rename(const struct rk__cred *c, struct rk__node dir,
 		r = may_rename(&m);
 	if (r < 0)
 		return r;
-	r = d->rename ? d->rename(rk__fs(dir.mount), dir.ino, name, len,
-				  newdir.ino, newname, newlen, flags,
-				  &victim) : -EROFS;
+	r = rk__do_rename(dir, name, len, newdir, newname, newlen, flags,
+			    &victim);
 	if (r < 0)
 		return r;
 	if (flags & RENAME_WHITEOUT)

@@ -149,7 +149,7 @@ static int split_options(const struct rk__mount_spec *spec, uint32_t layer,
 /* --- mounting -------------------------------------------------------------- */
 
 static int call_mount(const struct rk__mount_spec *spec, struct layer *all,
-		      uint32_t i, bool *needs_recovery)
+		      uint32_t i, bool resumes, bool *needs_recovery)
 {
 	struct layer *l = &all[i];
 	const char *option[OPTIONS_MAX];
@@ -157,6 +157,7 @@ static int call_mount(const struct rk__mount_spec *spec, struct layer *all,
 	struct rk_mount_options o = {
 		.read_only = spec->read_only,
 		.option = option,
+		.resumes = resumes,
 	};
 	char text[sizeof spec->options];
 	int r;
@@ -188,7 +189,7 @@ static int failed(const struct rk__mount_spec *spec, uint32_t layer, int r,
 	return r;
 }
 
-int rk__stack_mount(const struct rk__family *f, uint32_t mount,
+int rk__stack_mount(const struct rk__family *f, uint32_t mount, bool resumes,
 		    struct rk__mount_state *ret, bool *needs_recovery,
 		    char *error, size_t error_len)
 {
@@ -198,7 +199,7 @@ int rk__stack_mount(const struct rk__family *f, uint32_t mount,
 
 	complaint[0] = 0;
 	for (uint32_t i = 0; i < n; i++) {
-		int r = call_mount(spec, all, i, needs_recovery);
+		int r = call_mount(spec, all, i, resumes, needs_recovery);
 
 		if (r < 0)
 			return failed(spec, i, r, error, error_len);
@@ -227,7 +228,7 @@ int rk__stack_reopen(const struct rk__family *f, uint32_t mount, bool early,
 		if (early && !reopens(&all[i]))
 			return 0;
 		if (!all[i].up)
-			r = call_mount(spec, all, i, &needs_recovery);
+			r = call_mount(spec, all, i, false, &needs_recovery);
 		if (r >= 0 && !early && all[i].root != state->layer_root[i]) {
 			complain(NULL, "it is not what it was: its root has "
 				 "another number");

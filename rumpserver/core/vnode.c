@@ -11,6 +11,7 @@
 #include <xxhash.h>
 #include "core/pages.h"
 #include "serve.h"
+#include "vfs_call.h"
 #include "vfs_int.h"
 
 /* Reclaims that one commit takes together. */
@@ -217,7 +218,6 @@ int rk__vnode_put_open(uint32_t index)
 
 int rk__vnode_gone(struct rk__node n)
 {
-	const struct rk_driver *d = rk__ops(n.mount);
 	uint32_t i = rk__vnode_find(n);
 	int r;
 
@@ -227,7 +227,7 @@ int rk__vnode_gone(struct rk__node n)
 		return 0;
 	}
 	rk__pages_drop(n);
-	r = d->reclaim ? d->reclaim(rk__fs(n.mount), n.ino) : 0;
+	r = rk__do_reclaim(n);
 	if (r <= 0)
 		return r;
 	/* With a full table the rest waits for the next mount: the driver
@@ -241,10 +241,12 @@ int rk__vnode_gone(struct rk__node n)
 static int reclaim_stage(uint32_t index)
 {
 	struct rk__vnode *v = &rk__core->vnode[index];
-	const struct rk_driver *d = rk__ops(v->mount);
 
+	/* It stays an orphan on the device, for the next mount. */
+	if (rk__writable(v->mount) < 0)
+		return 0;
 	rk__pages_drop(node_of(v));
-	return d->reclaim ? d->reclaim(rk__fs(v->mount), v->ino) : 0;
+	return rk__do_reclaim(node_of(v));
 }
 
 static void end_reclaim(uint32_t index)
@@ -285,6 +287,19 @@ bool rk__vnode_reclaim_some(void)
 		end_reclaim(i);
 	}
 	return n > 0;
+}
+
+bool rk__vnodes_are_there(void)
+{
+	for (uint32_t i = 1; i < rk__core->vnode_brk; i++) {
+		struct rk__vnode *v = rk__vnode(i);
+		struct rk_stat st;
+
+		if (v && (rk__vfs_getattr(node_of(v), &st) < 0 ||
+			  v->orphan != (st.nlink == 0)))
+			return false;
+	}
+	return true;
 }
 
 void rk__vnode_drop_lookups(uint32_t mount)

@@ -15,6 +15,7 @@
  * had enough. So is a lack of memory, which a successor may not have.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -26,6 +27,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include "keeper/calls.h"
 #include "keeper/keeper.h"
 #include "keeper/store.h"
 #include "recovery/recovery.h"
@@ -42,6 +44,7 @@ static struct {
 	uint8_t *core, *driver;		/* the images of the regions */
 	struct rk__store store[RK_MOUNTS_MAX];
 	bool told_void[RK_MOUNTS_MAX];
+	struct rk__calls calls;
 } keeper;
 
 static uint64_t load(const _Atomic uint64_t *word)
@@ -188,6 +191,14 @@ static void tell_void(uint32_t i)
 	keeper.told_void[i] = is_void;
 }
 
+static void tell_sizes(void)
+{
+	struct rk__log_keeper *k = keeper.log.keeper;
+
+	atomic_store(&k->dirty_blocks, fresh_blocks());
+	atomic_store(&k->call_bytes, rk__calls_bytes(&keeper.calls));
+}
+
 static int checkpoint(uint64_t longer_than)
 {
 	int r = 0;
@@ -234,6 +245,7 @@ static void flush(const struct rk__record_view *v)
 	 * for may take its time after that. */
 	if (r == 0) {
 		atomic_store(&keeper.log.keeper->flushed_seq, v->seq);
+		rk__calls_empty(&keeper.calls);
 		tell_waiters();
 	}
 	if (r == 0 && !last)
@@ -250,6 +262,8 @@ static int apply(const struct rk__record_view *v)
 		r = apply_notes(v);
 	if (r == 0)
 		r = apply_blocks(v);
+	if (r == 0)
+		rk__calls_append(&keeper.calls, v);
 	if (r == 0 && v->flags & RK_RECORD_FLUSH)
 		flush(v);
 	return r;
@@ -261,37 +275,96 @@ static bool is_held(void)
 	return atomic_load(&keeper.family->board->devices_held);
 }
 
+/* 1: there was one more; 0: there was none. */
+static int apply_next(void)
+{
+	struct rk__log_keeper *k = keeper.log.keeper;
+	uint64_t pos = load(&k->applied);
+	uint64_t end = load(&keeper.log.server->published);
+	struct rk__record_view v;
+	int r;
+
+	if (pos >= end)
+		return 0;
+	r = rk__record_check(&keeper.log, pos, end, &v);
+	/* The same again: a predecessor died between the two stores below. */
+	if (r == 0 && v.seq - load(&k->applied_seq) > 1)
+		r = -EBADMSG;
+	if (r == 0 && (v.n_blocks || v.flags) && is_held())
+		return 0;
+	if (r == 0)
+		r = apply(&v);
+	if (r < 0)
+		return r;
+	tell_sizes();
+	atomic_store(&k->applied_seq, v.seq);
+	atomic_store_explicit(&k->applied, pos + v.length,
+			      memory_order_release);
+	tell_server();
+	return 1;
+}
+
 /* Whether there was anything. */
 static bool apply_published(void)
 {
-	struct rk__log_keeper *k = keeper.log.keeper;
-	uint64_t pos = load(&k->applied), end;
 	bool any = false;
+	int r;
 
-	while (end = load(&keeper.log.server->published), pos < end) {
-		struct rk__record_view v;
-		int r = rk__record_check(&keeper.log, pos, end, &v);
-
-		/* The same again: a predecessor died between the two stores
-		 * below. */
-		if (r == 0 && v.seq - load(&k->applied_seq) > 1)
-			r = -EBADMSG;
-		if (r == 0 && (v.n_blocks || v.flags) && is_held())
-			break;
-		if (r == 0)
-			r = apply(&v);
-		if (r < 0) {
-			fail(r);
-			_exit(1);
-		}
+	while ((r = apply_next()) == 1)
 		any = true;
-		pos += v.length;
-		atomic_store(&k->dirty_blocks, fresh_blocks());
-		atomic_store(&k->applied_seq, v.seq);
-		atomic_store_explicit(&k->applied, pos, memory_order_release);
-		tell_server();
+	if (r < 0) {
+		fail(r);
+		_exit(1);
 	}
 	return any;
+}
+
+/* --- back to the last flush point ---------------------------------------- */
+
+/* What cannot be believed, and what follows it, is as if it had never been. */
+static void drop_published(void)
+{
+	struct rk__log_keeper *k = keeper.log.keeper;
+	int32_t said = -EBADMSG;
+
+	atomic_compare_exchange_strong(&k->error, &said, 0);
+	atomic_store(&k->applied_seq, load(&keeper.log.server->published_seq));
+	atomic_store(&k->applied, load(&keeper.log.server->published));
+}
+
+static int refuse(int r, const char *why, char *error)
+{
+	snprintf(error, RK_SERVER_ERROR_LEN, "cannot go back to the last flush "
+		 "point: %s", why);
+	return r;
+}
+
+static int go_back(bool salvage, char *error)
+{
+	struct rk__board *b = keeper.family->board;
+	int r;
+
+	/* The devices have no flush point of this family yet. */
+	if (is_held() || atomic_load(&b->unflushed))
+		return refuse(-EBUSY, "an upgrade is not over", error);
+	while ((r = apply_next()) == 1)
+		;
+	if (r < 0 && !salvage)
+		return refuse(r, "a record of the redo log is damaged", error);
+	if (r < 0)
+		drop_published();
+	r = device_error();
+	if (r < 0)
+		return refuse(r, strerror(-r), error);
+	if (!salvage && keeper.calls.log && keeper.calls.log->lost)
+		return refuse(-ENOBUFS, "too much was changed since", error);
+	/* First what makes it impossible to go on without having gone back. */
+	r = fallocate(keeper.family->driver_fd, FALLOC_FL_PUNCH_HOLE |
+		      FALLOC_FL_KEEP_SIZE, 0, RK_DRIVER_SIZE) < 0 ? -errno : 0;
+	for (uint32_t i = 0; i < keeper.family->n_mounts && r == 0; i++)
+		r = rk__store_go_back(&keeper.store[i]);
+	tell_sizes();
+	return r < 0 ? refuse(r, strerror(-r), error) : 0;
 }
 
 /* --- the loop ----------------------------------------------------------- */
@@ -399,6 +472,8 @@ static int map_all(const struct rk__family *f, char *error)
 	keeper.core = map_image(f->core_fd, RK_CORE_SIZE);
 	keeper.driver = map_image(f->driver_fd, RK_DRIVER_SIZE);
 	if (keeper.core && keeper.driver)
+		r = rk__calls_open(&keeper.calls, f->calls_fd);
+	if (r == 0)
 		return 0;
 fail:
 	snprintf(error, RK_SERVER_ERROR_LEN, "the keeper cannot map the log "
@@ -443,23 +518,26 @@ static void ignore_signals(void)
 		signal(ignored[i], SIG_IGN);
 }
 
-static int start(const struct rk__family *f, bool replay, char *error)
+static int start(const struct rk__family *f, enum rk__keeper_start how,
+		 char *error)
 {
 	int r = map_all(f, error);
 
 	for (uint32_t i = 0; i < f->n_mounts && r == 0; i++)
-		r = open_device(f, i, replay, error);
+		r = open_device(f, i, how == RK_KEEPER_REPLAY, error);
 	if (r < 0)
 		return r;
 	r = enter_sandbox();
 	if (r < 0)
 		snprintf(error, RK_SERVER_ERROR_LEN, "cannot enter the "
 			 "keeper's sandbox: %s", strerror(-r));
+	else if (how >= RK_KEEPER_GO_BACK)
+		r = go_back(how == RK_KEEPER_SALVAGE, error);
 	return r;
 }
 
-_Noreturn void rk__keeper_run(const struct rk__family *f, bool replay,
-			      int ready_fd)
+_Noreturn void rk__keeper_run(const struct rk__family *f,
+			      enum rk__keeper_start how, int ready_fd)
 {
 	char error[RK_SERVER_ERROR_LEN] = "";
 	int r;
@@ -467,16 +545,16 @@ _Noreturn void rk__keeper_run(const struct rk__family *f, bool replay,
 	keeper.family = f;
 	rk__crash_board = f->board;
 	ignore_signals();
-	r = start(f, replay, error);
+	r = start(f, how, error);
 	if (r < 0) {
 		/* A successor may have the memory that this one has not. */
-		if (r != -ENOMEM || replay)
+		if (r != -ENOMEM || how != RK_KEEPER_GO_ON)
 			(void)!write(ready_fd, error, strlen(error));
 		_exit(1);
 	}
 	(void)!write(ready_fd, "", 1);
 	/* A predecessor may have died before it told. */
-	atomic_store(&keeper.log.keeper->dirty_blocks, fresh_blocks());
+	tell_sizes();
 	tell_waiters();
 	run();
 }

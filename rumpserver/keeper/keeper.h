@@ -21,13 +21,27 @@
 int rk__journal_replay(int image_fd, int journal_fd, int undo_fd,
 		       unsigned *ret_replayed, char *error);
 
+enum rk__keeper_start {
+	RK_KEEPER_GO_ON,		/* where `applied` and the journals stand */
+	RK_KEEPER_REPLAY,		/* the first: replays the journals */
+	/*
+	 * No server runs, and none will that starts warm: applies all that is
+	 * published, puts the devices back to the last flush point and throws
+	 * the drivers' memory away. Refuses, with all as it was, if that flush
+	 * point or the calls since are not to be had.
+	 */
+	RK_KEEPER_GO_BACK,
+	/* The same as far as it can: what follows a record that cannot be
+	 * applied is lost. */
+	RK_KEEPER_SALVAGE,
+};
+
 /* The keeper's life: never returns. ready_fd: one byte is written to it when
- * replay (if `replay`) is done and records can be applied; on failure, the
- * sentence. A successor keeper is started with replay false: it goes on where
- * `applied` and the journals stand. It exits with 1 at a record that cannot be
+ * it has done what `how` says and records can be applied; on failure, the
+ * sentence. It exits with 1 at a record that cannot be
  * believed; a device that fails is only told in `error`. flushed_seq of a
  * record with RK_RECORD_CHECKPOINT means that the journals are empty. */
-_Noreturn void rk__keeper_run(const struct rk__family *f, bool replay,
-			      int ready_fd);
+_Noreturn void rk__keeper_run(const struct rk__family *f,
+			      enum rk__keeper_start how, int ready_fd);
 
 #endif

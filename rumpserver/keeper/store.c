@@ -279,3 +279,22 @@ int rk__store_checkpoint(struct rk__store *s)
 		drop_from_overlay(s, s->journal.logged, n);
 	return r;
 }
+
+/* A bit at a time: whoever dies in between leaves what can be done again. */
+int rk__store_go_back(struct rk__store *s)
+{
+	uint64_t block = 0;
+	int r = rk__store_checkpoint(s);
+
+	if (r < 0 || !s->overlay)
+		return r;
+	while ((block = next_present(s, block)) < s->blocks) {
+		atomic_store(&s->bitmap[block / 64], 0);
+		RK_CRASHPOINT(cold_reset);
+	}
+	punch(s, 0, s->blocks);
+	for (size_t i = 0; i < s->n_fresh; i++)
+		s->fresh_bit[s->fresh[i] / 64] = 0;
+	s->n_fresh = 0;
+	return 0;
+}

@@ -58,6 +58,8 @@ int rk__store_put_new(struct rk__store *s, uint64_t block, uint32_t n,
 int rk__store_flush(struct rk__store *s);
 /* Brings the image up to the last flush point and empties the journal. */
 int rk__store_checkpoint(struct rk__store *s);
+/* The same, and nothing that came after it is left. */
+int rk__store_go_back(struct rk__store *s);
 
 /* --- order.c -------------------------------------------------------------- */
 

@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "driver.h"
+#include "recovery/calls.h"
 #include "recovery/commit.h"
 #include "recovery/region.h"
 
@@ -393,11 +394,16 @@ static void host_change(void *ctx)
 
 static struct rk_time host_now(void *ctx)
 {
+	struct rk_time now;
 	struct timespec t;
 
 	(void)ctx;
+	if (rk__time_stands(&now))
+		return now;
 	clock_gettime(CLOCK_REALTIME, &t);
-	return (struct rk_time){ .sec = t.tv_sec, .nsec = (uint32_t)t.tv_nsec };
+	now = (struct rk_time){ .sec = t.tv_sec, .nsec = (uint32_t)t.tv_nsec };
+	rk__time_says(&now);
+	return now;
 }
 
 void rk__blockstore_host(unsigned dev,
@@ -413,6 +419,7 @@ void rk__blockstore_host(unsigned dev,
 		.size = host_size,
 		.change = host_change,
 		.now = host_now,
+		.wanted = rk__wanted,
 		.complain = complain,
 		.dirfd = rk__family->mount[dev].kind == RK_SOURCE_DIRECTORY ?
 			 rk__family->device[dev].fd : -1,

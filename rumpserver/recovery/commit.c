@@ -27,6 +27,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include "recovery/calls.h"
 #include "recovery/commit.h"
 #include "recovery/region.h"
 
@@ -38,8 +39,16 @@ const struct rk__family *rk__family;
 static struct {
 	uint64_t seq;			/* of the last commit */
 	uint64_t woke_at;		/* `published` when the keeper was called last */
+	uint64_t call_bytes;		/* since the last flush point, or more */
 	uint64_t page[RK_TRACK_MAX];
 } state;
+
+/* What the last record before a cold start answered: so that it is in the last
+ * record always. */
+static struct {
+	struct rk__reply *reply;
+	unsigned n;
+} carried;
 
 static uint64_t load(const _Atomic uint64_t *word)
 {
@@ -141,11 +150,12 @@ static void write_replies(uint8_t *to, const struct rk__reply *replies,
 
 /* What a record is made of, and where its parts start. */
 struct layout {
-	uint64_t pages, block_ids, page_ids, notes, replies, end, length;
+	uint64_t pages, block_ids, page_ids, notes, replies, calls, end, length;
 };
 
 static struct layout lay_out(uint32_t n_blocks, uint32_t n_pages,
-			     size_t notes_len, size_t replies_len)
+			     size_t notes_len, size_t replies_len,
+			     size_t calls_len)
 {
 	struct layout l;
 
@@ -154,7 +164,8 @@ static struct layout lay_out(uint32_t n_blocks, uint32_t n_pages,
 	l.page_ids = l.block_ids + n_blocks * sizeof(uint64_t);
 	l.notes = l.page_ids + n_pages * sizeof(uint64_t);
 	l.replies = l.notes + notes_len;
-	l.end = l.replies + replies_len;
+	l.calls = l.replies + replies_len;
+	l.end = l.calls + calls_len;
 	l.length = (l.end + 63) & ~63ull;
 	return l;
 }
@@ -199,6 +210,12 @@ static void count(uint32_t n_blocks, uint32_t n_pages, uint64_t length)
 #undef ADD
 }
 
+static void count_calls(uint32_t flags, uint32_t length)
+{
+	state.call_bytes = flags & RK_RECORD_FLUSH ? 0 :
+			   state.call_bytes + length;
+}
+
 /* Lays a record down at `published` and makes it history. The staged blocks
  * are in place. */
 static void append(const uint64_t *page, uint32_t n_pages,
@@ -207,7 +224,8 @@ static void append(const uint64_t *page, uint32_t n_pages,
 	uint64_t start = load(&rk__log.server->published);
 	uint32_t n_blocks = rk__staged_count();
 	struct layout l = lay_out(n_blocks, n_pages, rk__notes_length(),
-				  replies_length(replies, n));
+				  replies_length(replies, n),
+				  rk__calls_length());
 	struct rk__record head = {
 		.magic = RK_RECORD_MAGIC,
 		.flags = flags,
@@ -218,7 +236,9 @@ static void append(const uint64_t *page, uint32_t n_pages,
 		.n_notes = rk__notes_count(),
 		.n_replies = n,
 		.notes_len = (uint32_t)rk__notes_length(),
-		.replies_len = (uint32_t)(l.end - l.replies),
+		.replies_len = (uint32_t)(l.calls - l.replies),
+		.n_calls = rk__calls_count(),
+		.calls_len = (uint32_t)rk__calls_length(),
 	};
 	uint8_t *rec = rk__log_at(&rk__log, start);
 	int r = rk__log_reserve(l.length);
@@ -229,6 +249,7 @@ static void append(const uint64_t *page, uint32_t n_pages,
 	memcpy(rec + l.page_ids, page, n_pages * sizeof(uint64_t));
 	rk__notes_write(rec + l.notes);
 	write_replies(rec + l.replies, replies, n);
+	rk__calls_write(rec + l.calls);
 	memset(rec + l.end, 0, l.length - l.end);
 	head.check = rk__record_hash(&head, rec + sizeof head,
 				     l.length - sizeof head);
@@ -236,7 +257,9 @@ static void append(const uint64_t *page, uint32_t n_pages,
 	publish(start, &l);
 	rk__notes_verify();
 	rk__notes_clear();
+	rk__calls_clear();
 	rk__staged_committed();
+	count_calls(flags, head.calls_len);
 	count(n_blocks, n_pages, l.length);
 	if (flags || start + l.length - state.woke_at >= RK_LOG_APPLY_AT)
 		rk__log_wake_keeper();
@@ -273,11 +296,16 @@ void rk__commit_boot(void)
 	uint32_t n = rk__track_collect(state.page, RK_TRACK_MAX);
 	uint32_t at = n < BOOT_PAGES ? n : BOOT_PAGES, more;
 
-	append(state.page, at, NULL, 0, 0);
+	append(state.page, at, carried.reply, carried.n, 0);
 	for (; at < n; at += more) {
 		more = n - at < BOOT_PAGES ? n - at : BOOT_PAGES;
-		append(state.page + at, more, NULL, 0, 0);
+		append(state.page + at, more, carried.reply, carried.n, 0);
 	}
+}
+
+void rk__commit_on_the_way(void)
+{
+	append(NULL, 0, carried.reply, carried.n, 0);
 }
 
 /* --- loading ------------------------------------------------------------ */
@@ -317,6 +345,7 @@ static void load_record(const struct rk__record_view *v, uint64_t pos)
 	while (rk__note_next(v, &at, &note, &bytes) == 1)
 		memcpy((void *)(RK_CORE_AT + note.offset), bytes, note.length);
 	rk__staged_learn(v, pos);
+	count_calls(v->flags, v->calls_len);
 }
 
 int rk__recovery_prepare(struct rk__family *family)
@@ -333,13 +362,13 @@ int rk__recovery_prepare(struct rk__family *family)
 	return 0;
 }
 
-int rk__recovery_format(void)
+int rk__recovery_format(bool again)
 {
 	int r;
 
 	/* A predecessor died in the middle of its first commit: what it left
 	 * is neither nothing nor a state. */
-	if (load(&rk__log.server->published) > 0)
+	if (!again && load(&rk__log.server->published) > 0)
 		return -EEXIST;
 	r = rk__region_map_data(rk__family->driver_fd, true);
 	if (r < 0)
@@ -348,7 +377,8 @@ int rk__recovery_format(void)
 	r = rk__track_open();
 	if (r < 0)
 		return r;
-	rk__notes_verify_start();
+	if (!again)
+		rk__notes_verify_start();
 	/* Whatever was written so far is in the first commit. */
 	rk__track_mark_data();
 	rk__change_driver();
@@ -368,8 +398,10 @@ int rk__recovery_populate(void)
 
 int rk__recovery_load(void)
 {
-	int r = each_unapplied(load_record);
+	int r;
 
+	state.call_bytes = load(&rk__log.keeper->call_bytes);
+	r = each_unapplied(load_record);
 	if (r < 0)
 		return r;
 	RK_CRASHPOINT(recover_loaded);
@@ -381,17 +413,55 @@ int rk__recovery_load(void)
 	return 0;
 }
 
-void rk__recovery_repost(rk__repost_fn *post)
+/* false: there is none. */
+static bool last_record(struct rk__record_view *ret)
 {
 	uint64_t end = load(&rk__log.server->published);
 	uint64_t last = load(&rk__log.server->last);
+
+	return end > 0 && rk__record_check(&rk__log, last, end, ret) == 0 &&
+	       last + ret->length == end;
+}
+
+static void carry(const struct rk__reply_head *head, const uint8_t *bytes)
+{
+	struct rk__reply *r;
+	void *copy = malloc(head->length ? head->length : 1);
+
+	carried.reply = realloc(carried.reply,
+				(carried.n + 1) * sizeof *carried.reply);
+	if (!copy || !carried.reply)
+		abort();
+	memcpy(copy, bytes, head->length);
+	r = &carried.reply[carried.n++];
+	*r = (struct rk__reply){
+		.slot = head->slot, .id = head->id, .result = head->result,
+		.data = copy, .length = head->length,
+	};
+}
+
+int rk__recovery_go_back(bool *ret_resumes)
+{
+	/* The keeper applied all of it, or a server ran since. */
+	if (load(&rk__log.server->published) != load(&rk__log.keeper->applied))
+		return -EBADMSG;
+	state.seq = load(&rk__log.server->published_seq);
+	state.woke_at = load(&rk__log.server->published);
+	state.call_bytes = load(&rk__log.keeper->call_bytes);
+	rk__recovery_repost(carry);
+	rk__notes_verify_start();
+	*ret_resumes = load(&rk__log.keeper->flushed_seq) > 0;
+	return 0;
+}
+
+void rk__recovery_repost(rk__repost_fn *post)
+{
 	struct rk__record_view v;
 	struct rk__reply_head head;
 	const uint8_t *bytes;
 	uint32_t at = 0;
 
-	if (end == 0 || rk__record_check(&rk__log, last, end, &v) < 0 ||
-	    last + v.length != end)
+	if (!last_record(&v))
 		return;
 	while (rk__reply_next(&v, &at, &head, &bytes) == 1) {
 		post(&head, bytes);
@@ -434,6 +504,7 @@ void rk__rollback(void)
 	}
 	rk__notes_undo();
 	rk__notes_clear();
+	rk__calls_clear();
 	rk__staged_drop();
 }
 
@@ -463,4 +534,9 @@ bool rk__order_result(uint64_t token, int *ret)
 uint64_t rk__dirty_bytes(void)
 {
 	return load(&rk__log.keeper->dirty_blocks) * RK_PAGE;
+}
+
+bool rk__calls_are_many(void)
+{
+	return state.call_bytes >= RK_CALLS_FLUSH_AT;
 }

@@ -54,6 +54,14 @@ enum rk__cause {
 	RK_CAUSE_BROKEN,		/* recovery refuses: bad checksum, other build */
 };
 
+/* Read-only because nothing else held. */
+enum rk__frozen {
+	RK_FROZEN_NOT,
+	/* The drivers' memory is not trusted: nothing goes to the devices. */
+	RK_FROZEN_SUSPECT,
+	RK_FROZEN_FRESH,		/* it is new: a clean stop keeps what it has */
+};
+
 /* Where a server is. One writer: the server that holds the lock. */
 enum rk__phase {
 	RK_PHASE_NONE,
@@ -93,6 +101,14 @@ struct rk__board {
 	_Atomic uint32_t quarantine;	/* answer this one with EIO: slot, id */
 	_Atomic uint32_t quarantine_slot;
 	_Atomic uint64_t quarantine_id;
+	/* A cold restart: set by the supervisor before the keeper goes back to
+	 * the last flush point, 0 again when a server has committed all that
+	 * came of it. Until then there is no state to start warm from. */
+	_Atomic uint32_t cold;
+	_Atomic uint32_t read_only;	/* enum rk__frozen: each mount, whatever was asked for */
+	_Atomic uint64_t cold_cut;	/* calls of records from here on are left out, 0: none */
+	_Atomic uint64_t cold_seq;	/* record whose calls run again now */
+	_Atomic uint64_t cold_calls;	/* that were run again, so far */
 	/* Counters. */
 	_Atomic uint64_t ops, commits, pages, blocks, log_bytes;
 	_Atomic uint64_t death_ns, answer_ns;	/* CLOCK_MONOTONIC: death noticed (or killed), first answer after it */
@@ -140,6 +156,7 @@ struct rk__family {
 	int cells_fd;
 	int core_fd, driver_fd;		/* images of the two regions */
 	int log_fd;			/* log.h */
+	int calls_fd;			/* calls.h; -1: none is kept */
 	int inbox_fd[RK_MOUNTS_MAX];	/* the FUSE gate's request slots */
 	int fuse_fd[RK_MOUNTS_MAX];	/* /dev/fuse of each mount, -1: none */
 	uint64_t fuse_init[RK_MOUNTS_MAX];	/* flags agreed in INIT */
@@ -166,6 +183,7 @@ struct rk__family {
 	X(answer_noted) X(undo_half_saved) X(undo_not_counted) X(order_half_done) \
 	X(upgrade_prepared) X(upgrade_paused) X(upgrade_written)		\
 	X(upgrade_read) X(upgrade_canaried) X(upgrade_switched)			\
+	X(cold_reset) X(cold_half_run) X(cold_not_committed)		\
 	X(pages_unmarked) X(pages_marked) X(pages_half_done) X(pages_not_even)
 
 enum rk__crashpoint {

@@ -114,6 +114,8 @@ static bool lay_out(const struct rk__record *h, const uint8_t *rec,
 	at += h->notes_len;
 	v->replies = rec + at;
 	at += h->replies_len;
+	v->calls = rec + at;
+	at += h->calls_len;
 	return h->length == ((at + 63) & ~63ull);
 }
 
@@ -129,7 +131,8 @@ int rk__record_check(const struct rk__log *log, uint64_t pos, uint64_t end,
 	read_once(&h, rec, sizeof h);
 	if (h.magic != RK_RECORD_MAGIC || h.length < sizeof h ||
 	    h.length > RK_RECORD_MAX || h.length > end - pos ||
-	    h.notes_len % 8 || h.replies_len % 8 || !lay_out(&h, rec, &v))
+	    h.notes_len % 8 || h.replies_len % 8 || h.calls_len % 8 ||
+	    !lay_out(&h, rec, &v))
 		return -EBADMSG;
 	if (rk__record_hash(&h, rec + sizeof h, h.length - sizeof h) != h.check)
 		return -EBADMSG;
@@ -142,6 +145,8 @@ int rk__record_check(const struct rk__log *log, uint64_t pos, uint64_t end,
 	v.n_replies = h.n_replies;
 	v.notes_len = h.notes_len;
 	v.replies_len = h.replies_len;
+	v.n_calls = h.n_calls;
+	v.calls_len = h.calls_len;
 	*ret = v;
 	return 0;
 }

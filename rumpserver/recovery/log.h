@@ -15,6 +15,7 @@
  *	page numbers	n_pages * u64		(page of the driver region)
  *	notes		n_notes * (struct rk__note_head + bytes, 8-aligned)
  *	replies		n_replies * (struct rk__reply_head + bytes, 8-aligned)
+ *	calls		n_calls * (struct rk__call + bytes, 8-aligned; calls.h)
  *	padding to 64
  *
  * The server appends at `published` and makes a record part of history with
@@ -58,7 +59,7 @@ struct rk__record {
 	uint64_t check;			/* XXH3_64bits over the record with this word 0 */
 	uint32_t n_blocks, n_pages, n_notes, n_replies;
 	uint32_t notes_len, replies_len;	/* bytes of those sections */
-	uint32_t reserved[2];
+	uint32_t n_calls, calls_len;
 };
 _Static_assert(sizeof(struct rk__record) == 64, "record header");
 
@@ -94,6 +95,7 @@ struct rk__log_keeper {			/* page 1 */
 	 * a negative errno. The token is written last. */
 	_Atomic uint64_t order_token;
 	_Atomic int32_t order_result;
+	_Atomic uint64_t call_bytes;	/* in the call log */
 };
 
 struct rk__log {
@@ -120,11 +122,11 @@ uint64_t rk__record_hash(const struct rk__record *head, const uint8_t *rest,
 struct rk__record_view {
 	uint32_t flags;
 	uint64_t seq, length;
-	uint32_t n_blocks, n_pages, n_notes, n_replies;
+	uint32_t n_blocks, n_pages, n_notes, n_replies, n_calls;
 	const uint8_t *block_data, *page_data;
 	const uint64_t *blocks, *pages;
-	const uint8_t *notes, *replies;
-	uint32_t notes_len, replies_len;
+	const uint8_t *notes, *replies, *calls;
+	uint32_t notes_len, replies_len, calls_len;
 };
 
 /*

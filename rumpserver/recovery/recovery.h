@@ -52,13 +52,18 @@ size_t rk__arena_used(void);			/* bytes handed out now */
 
 /* Every server: maps regions and log. Before privileges are dropped. */
 int rk__recovery_prepare(struct rk__family *family);
-/* Then the first server: formats both regions. Before privileges go, too. */
-int rk__recovery_format(void);
+/* Then the first server: formats both regions; again: a cold start, the driver
+ * region only. Before privileges go, too. */
+int rk__recovery_format(bool again);
 /* Or a standby: reads all of RM in and arms the tracker; writes none of it. */
 int rk__recovery_populate(void);
 /* At the take-over: loads what is published and not applied. -EBADMSG: a
  * record's checksum is wrong. */
 int rk__recovery_load(void);
+/* Or at a cold start, instead: the core region is what it was at the last
+ * commit, the devices what they were at the last flush point. *ret_resumes:
+ * there was one in this family's life. */
+int rk__recovery_go_back(bool *ret_resumes);
 /* The replies of the last record, for the gates to post again. */
 typedef void rk__repost_fn(const struct rk__reply_head *reply,
 			   const uint8_t *bytes);
@@ -105,6 +110,8 @@ void rk__commit(const struct rk__reply *replies, unsigned n, uint32_t flags,
 void rk__commit_boot(void);
 /* Waits until the keeper has applied all that is committed. */
 void rk__recovery_drain(void);
+/* What a cold start has staged so far, which counts only with the rest. */
+void rk__commit_on_the_way(void);
 /* Back to the last commit: core, driver, staged blocks. */
 void rk__rollback(void);
 
@@ -118,6 +125,8 @@ int rk__flush_error(void);
 bool rk__order_result(uint64_t token, int *ret);
 /* Bytes of overlay that wait for a flush. */
 uint64_t rk__dirty_bytes(void);
+/* The call log (calls.h) wants a flush point. */
+bool rk__calls_are_many(void);
 
 /* --- block store: struct rk_host of driver.h over device `dev` --------- */
 

@@ -138,11 +138,15 @@ _Noreturn static void stop(void)
 	rk__pages_write_back_all();
 	while (rk__vnode_reclaim_some())
 		rk__serve_flush();
+	if (atomic_load(&f->board->read_only) == RK_FROZEN_SUSPECT &&
+	    rk__vfs_has_device(RK_MOUNTS_MAX))
+		r = -EROFS;
 	for (unsigned i = 0; i < f->n_mounts && r == 0; i++)
 		r = rk__vfs_unmount(i);
 	if (r < 0)
 		rk__rollback();
-	rk__serve_last_flush_point();
+	if (r != -EROFS)
+		rk__serve_last_flush_point();
 	atomic_store(&f->board->phase, RK_PHASE_STOPPED);
 	send_message(RK_MSG_STOPPED, (uint32_t)-r);
 	end(RK_CAUSE_STOP, NULL);
@@ -364,7 +368,7 @@ static void make_due_flush_point(void)
 {
 	struct rk__board *b = loop.family->board;
 
-	if (!atomic_load(&b->unflushed))
+	if (!atomic_load(&b->unflushed) || atomic_load(&b->read_only))
 		return;
 	rk__serve_make_flush_point();
 	atomic_store(&b->unflushed, 0);
@@ -393,17 +397,29 @@ static void go_on(void)
 	rk__serve_flush();
 }
 
-static void recover(void)
+static void load_state(struct rk__family *f)
 {
-	struct rk__family *f = loop.family;
 	char error[RK_SERVER_ERROR_LEN] = "";
 
-	atomic_store(&f->board->phase, RK_PHASE_RECOVER);
 	if (rk__recovery_load() < 0)
 		end(RK_CAUSE_BROKEN, "a record of the redo log is damaged");
 	rk__vfs_restart(f);
 	if (rk__vfs_reopen(f, error, sizeof error) < 0)
 		end(RK_CAUSE_BROKEN, error);
+}
+
+static void recover(enum rk__start how)
+{
+	struct rk__family *f = loop.family;
+	char error[RK_SERVER_ERROR_LEN] = "";
+
+	atomic_store(&f->board->phase, RK_PHASE_RECOVER);
+	if (how == RK_START_COLD) {
+		if (rk__cold_start(f, error) < 0)
+			end(RK_CAUSE_BROKEN, error);
+	} else {
+		load_state(f);
+	}
 	go_on();
 }
 
@@ -466,15 +482,20 @@ static int add_driver_data(void)
 	return r;
 }
 
-static void prepare(bool first)
+static void prepare(enum rk__start how)
 {
 	struct rk__family *f = loop.family;
+	int r;
 
 	if (rk__loop_open() < 0 || add_driver_data() < 0 ||
 	    rk__recovery_prepare(f) < 0 ||
 	    rk__blockstore_open(f) < 0)
 		end(RK_CAUSE_BROKEN, "cannot map recoverable memory");
-	if ((first ? rk__recovery_format() : rk__recovery_populate()) < 0)
+	r = how == RK_START_WARM ? rk__recovery_populate() :
+	    rk__recovery_format(how == RK_START_COLD);
+	if (r == 0 && how == RK_START_COLD)
+		r = rk__cold_prepare(f);
+	if (r < 0)
 		end(RK_CAUSE_BROKEN, "cannot map recoverable memory");
 	for (unsigned i = 0; i < f->n_mounts; i++)
 		if (rk__fuse_prepare(f, i) < 0)
@@ -514,7 +535,7 @@ static bool stays(const struct rk__family *f)
 }
 
 _Noreturn void rk__server_run(struct rk__family *f, int control,
-			      uint32_t generation, bool first)
+			      uint32_t generation, enum rk__start how)
 {
 	static struct rk__source control_source = { .ready = control_ready };
 	static struct rk__source keeper_source = { .ready = keeper_ready };
@@ -529,24 +550,24 @@ _Noreturn void rk__server_run(struct rk__family *f, int control,
 			rk__gift_start(control));
 	rk__crash_board = f->board;
 	rk__faults_install(f->board);
-	prepare(first);
+	prepare(how);
 	if (rk__server_sandbox(f) < 0)
 		end(RK_CAUSE_BROKEN, "cannot enter the sandbox");
-	if (!first)
+	if (how == RK_START_WARM)
 		rk__vfs_prepare(f);
 	wait_for_turn();
 	become_active();
-	if (first && f->imports)
+	if (how == RK_START_FIRST && f->imports)
 		import();
-	else if (first)
+	else if (how == RK_START_FIRST)
 		boot();
 	else
-		recover();
+		recover(how);
 	control_source.fd = control;
 	keeper_source.fd = f->keeper_event;
 	rk__loop_add(&control_source, EPOLLIN);
 	rk__loop_add(&keeper_source, EPOLLIN);
 	atomic_store(&f->board->phase, RK_PHASE_SERVE);
-	send_message(RK_MSG_READY, first ? 0 : 1);
+	send_message(RK_MSG_READY, how == RK_START_FIRST ? 0 : 1);
 	rk__server_serve(!stays(f));
 }

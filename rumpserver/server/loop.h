@@ -16,6 +16,12 @@ void rk__board_lock(struct rk__board *b);
  * RK_TRACK_SIGNAL, a write to a protected page is no fault. */
 void rk__faults_install(struct rk__board *b);
 
+/* cold.c: before privileges are dropped; and the start itself, in place of
+ * loading what is published. Negative: a sentence is in error
+ * (RK_SERVER_ERROR_LEN). */
+int rk__cold_prepare(const struct rk__family *f);
+int rk__cold_start(const struct rk__family *f, char *error);
+
 /* In the zygote, with the drivers loaded: makes what all sandboxes share. */
 int rk__sandbox_make(const struct rk__family *f);
 /* No privileges, and no system calls but those that serving takes: no path, no

@@ -155,7 +155,8 @@ static int read_all(const struct rk__family *f, const uint8_t *bytes, size_t n,
 	RK_CRASHPOINT(upgrade_read);
 	rk__vfs_restart(f);
 	for (uint32_t i = 0; !e && i < f->n_mounts; i++)
-		e = rk__vfs_remount(i, f, error, RK_SERVER_ERROR_LEN);
+		e = rk__vfs_remount(i, f, false, error,
+				    RK_SERVER_ERROR_LEN);
 	if (!e)
 		e = rk__ext_open(&in, bytes, n, error);
 	return e ? e : prove(&in);

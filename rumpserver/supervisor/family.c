@@ -17,6 +17,7 @@
 #include "driver.h"
 #include "gate/fuse.h"
 #include "cells.h"
+#include "recovery/calls.h"
 #include "recovery/recovery.h"
 #include "supervisor/upgrade.h"
 
@@ -116,6 +117,10 @@ static int make_shared(struct rk__views *v)
 	if (e < 0)
 		return e;
 	k->log_fd = s->log_fd = e;
+	e = make_pair("rump-calls", RK_CALLS_AT + RK_CALLS_MAX, &k->calls_fd,
+		      &s->calls_fd);
+	if (e < 0)
+		return e;
 	e = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (e < 0)
 		return -errno;
@@ -178,7 +183,7 @@ static void blank(struct rk__family *f)
 	memset(f, 0, sizeof *f);
 	f->owner = geteuid();
 	f->core_fd = f->driver_fd = f->log_fd = f->keeper_event = -1;
-	f->cells_fd = -1;
+	f->cells_fd = f->calls_fd = -1;
 	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++) {
 		f->inbox_fd[i] = f->fuse_fd[i] = -1;
 		f->device[i] = (struct rk__device){
@@ -276,7 +281,7 @@ int rk__views_adopt(const struct rk__config *c, struct rk__views *v,
 }
 
 /* Every descriptor of a view, in a fixed order. */
-enum { FDS_MAX = 5 + RK_MOUNTS_MAX * 7 };
+enum { FDS_MAX = 6 + RK_MOUNTS_MAX * 7 };
 
 static void list_fds(const struct rk__family *f, int *ret)
 {
@@ -287,6 +292,7 @@ static void list_fds(const struct rk__family *f, int *ret)
 	*p++ = f->log_fd;
 	*p++ = f->keeper_event;
 	*p++ = f->cells_fd;
+	*p++ = f->calls_fd;
 	for (unsigned i = 0; i < RK_MOUNTS_MAX; i++) {
 		*p++ = f->inbox_fd[i];
 		*p++ = f->fuse_fd[i];

@@ -94,14 +94,14 @@ int rk__helpers_start(struct rk__supervisor *s, char *error)
 }
 
 pid_t rk__helpers_spawn(struct rk__supervisor *s, enum rk__spawn_kind kind,
-			uint32_t generation, bool first, int fd)
+			uint32_t generation, uint32_t how, int fd)
 {
-	pid_t pid = rk__zygote_spawn(&s->zygote, kind, generation, first, fd);
+	pid_t pid = rk__zygote_spawn(&s->zygote, kind, generation, how, fd);
 
 	if (pid != -EPIPE && pid != -ECONNRESET)
 		return pid;
 	promote(s);
-	pid = rk__zygote_spawn(&s->zygote, kind, generation, first, fd);
+	pid = rk__zygote_spawn(&s->zygote, kind, generation, how, fd);
 	/* None is left. Whoever holds the estate forks a supervisor that has
 	 * one; it takes over from us as if we had been killed. */
 	if ((pid == -EPIPE || pid == -ECONNRESET) && s->holder >= 0)
@@ -127,7 +127,7 @@ static void notifier_ended(void *ctx, int status)
 static void start_notifier(struct rk__notifier *n)
 {
 	uint32_t mount = (uint32_t)(n - n->s->notifier);
-	pid_t pid = rk__helpers_spawn(n->s, RK_SPAWN_NOTIFIER, mount, false,
+	pid_t pid = rk__helpers_spawn(n->s, RK_SPAWN_NOTIFIER, mount, 0,
 				      n->s->fuse_fd[mount]);
 
 	if (pid > 0)
@@ -168,10 +168,33 @@ static void start_first(struct rk__supervisor *s)
 	struct rk__policy_event e = {
 		.type = RK_EVENT_START,
 		.has_state = atomic_load(&s->board->booted),
+		.rung = rk__rung_of_predecessor(s->board),
 	};
 
 	s->keeper_ready.ready = true;
 	rk__supervisor_event(s, &e);
+}
+
+/* text: why it did not; "" : it did. */
+static void went_back(struct rk__supervisor *s, const char *text)
+{
+	struct rk__policy_event e = {
+		.type = RK_EVENT_WENT_BACK, .error = *text != 0,
+	};
+
+	s->keeper_ready.going = RK_KEEPER_GO_ON;
+	if (e.error)
+		snprintf(s->board->error, sizeof s->board->error, "%s", text);
+	rk__supervisor_event(s, &e);
+}
+
+void rk__keeper_go_back(struct rk__supervisor *s, bool salvage)
+{
+	s->keeper_ready.going = salvage ? RK_KEEPER_SALVAGE : RK_KEEPER_GO_BACK;
+	s->keeper_ready.idle_deaths = 0;
+	/* if there is none now, the next is due */
+	if (s->keeper)
+		rk__child_kill(s->keeper, SIGKILL);
 }
 
 static void keeper_says(uv_poll_t *poll, int error, int events)
@@ -183,8 +206,11 @@ static void keeper_says(uv_poll_t *poll, int error, int events)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	close_ready(s);
-	if (n > 1) {
+	if (n > 0)
 		text[n] = 0;
+	if (n > 0 && s->keeper_ready.how >= RK_KEEPER_GO_BACK) {
+		went_back(s, text);
+	} else if (n > 1) {
 		rk__supervisor_fail(s, -EIO, text);
 	} else if (n == 1 && !s->keeper_ready.ready) {
 		start_first(s);
@@ -227,14 +253,14 @@ static void keeper_ended(void *ctx, int status)
 	rk__keeper_lost(s);
 }
 
-int rk__keeper_start(struct rk__supervisor *s, bool replay)
+int rk__keeper_start(struct rk__supervisor *s, enum rk__keeper_start how)
 {
 	int fd[2];
 	pid_t pid;
 
 	if (pipe2(fd, O_CLOEXEC) < 0)
 		return -errno;
-	pid = rk__helpers_spawn(s, RK_SPAWN_KEEPER, 0, replay, fd[1]);
+	pid = rk__helpers_spawn(s, RK_SPAWN_KEEPER, 0, how, fd[1]);
 	close(fd[1]);
 	if (pid > 0)
 		s->keeper = rk__child_watch(s, pid, keeper_ended, s);
@@ -243,6 +269,7 @@ int rk__keeper_start(struct rk__supervisor *s, bool replay)
 		return pid < 0 ? pid : -ENOMEM;
 	}
 	fcntl(fd[0], F_SETFL, O_NONBLOCK);
+	s->keeper_ready.how = how;
 	s->keeper_ready.fd = fd[0];
 	uv_poll_init(&s->loop, &s->keeper_ready.poll, fd[0]);
 	s->keeper_ready.poll.data = s;

@@ -10,6 +10,7 @@
 #include <uv.h>
 #include "cells.h"
 #include "channel.h"
+#include "keeper/keeper.h"
 #include "recovery/log.h"
 #include "supervisor/make.h"
 #include "supervisor/news.h"
@@ -61,7 +62,8 @@ struct rk__server {
 };
 
 /* Spawns one and tells it of mounts and channels. NULL: none can be made. */
-struct rk__server *rk__server_create(struct rk__supervisor *s, bool first);
+struct rk__server *rk__server_create(struct rk__supervisor *s,
+				     enum rk__start how);
 /* Never blocks: queues what does not fit. fds stay the caller's. */
 void rk__server_send(struct rk__server *v, const struct rk__message *m,
 		     const int *fds, unsigned n_fds);
@@ -93,8 +95,10 @@ void rk__watch_stop(struct rk__supervisor *s);
 int rk__helpers_start(struct rk__supervisor *s, char *error);
 /* From whoever can: the zygote, or its spare if it died. */
 pid_t rk__helpers_spawn(struct rk__supervisor *s, enum rk__spawn_kind kind,
-			uint32_t generation, bool first, int fd);
-int rk__keeper_start(struct rk__supervisor *s, bool replay);
+			uint32_t generation, uint32_t how, int fd);
+int rk__keeper_start(struct rk__supervisor *s, enum rk__keeper_start how);
+/* The one there is ends, and the next goes back: RK_EVENT_WENT_BACK. */
+void rk__keeper_go_back(struct rk__supervisor *s, bool salvage);
 /* It ended, or could not be started: another after a while, if that helps. */
 void rk__keeper_lost(struct rk__supervisor *s);
 /* One for each mount of the kernel's, as soon as somebody else changes files
@@ -108,6 +112,12 @@ void rk__recover_start(struct rk__supervisor *s);
 int rk__timers_start(struct rk__supervisor *s);
 void rk__timers_killed(struct rk__supervisor *s);	/* the server died */
 void rk__timers_ready(struct rk__supervisor *s);	/* one serves again */
+
+/* --- report.c --------------------------------------------------------------- */
+
+/* One paragraph (RK_SERVER_ERROR_LEN): what was tried, and what was said
+ * last. */
+void rk__ladder_report(const struct rk__policy *p, const char *last, char *ret);
 
 /* --- control.c: the socket and its clients --------------------------------- */
 
@@ -271,6 +281,9 @@ struct rk__supervisor {
 		uv_poll_t poll;
 		int fd;			/* -1: not waiting for it */
 		bool ready;
+		/* until it did: what its successors do too */
+		enum rk__keeper_start going;
+		enum rk__keeper_start how;	/* of the one that runs */
 		uint32_t idle_deaths;
 		uint64_t applied;	/* at its last death */
 	} keeper_ready;
@@ -349,6 +362,8 @@ struct rk__supervisor {
 };
 
 uint64_t rk__now_ns(void);
+/* The one that another supervisor of this family had taken. */
+enum rk__rung rk__rung_of_predecessor(struct rk__board *b);
 /* Asks the policy and does what it says. */
 void rk__supervisor_event(struct rk__supervisor *s,
 			  const struct rk__policy_event *e);

@@ -127,6 +127,10 @@ void rk__news_step(struct rk__supervisor *s, const struct rk__policy_event *p,
 	if (a->what & RK_ACT_TAKEOVER)
 		n->rung = refused ? RK_RUNG_QUARANTINE :
 			  a->one_by_one ? RK_RUNG_ONE_BY_ONE : RK_RUNG_WARM;
+	if (a->what & RK_ACT_SPAWN_COLD)
+		n->rung = RK_RUNG_COLD;
+	if (atomic_load(&s->board->read_only))
+		n->rung = RK_RUNG_READ_ONLY;
 	if (a->what & RK_ACT_FAIL)
 		rk__news_tell(s, RK_HAPPENED_GAVE_UP, s->error);
 }
@@ -146,6 +150,8 @@ void rk__news_ready(struct rk__supervisor *s)
 	e.rung = n->rung;
 	if (n->rung == RK_RUNG_QUARANTINE)
 		e.lost = RK_LOST_REQUEST;
+	if (n->rung == RK_RUNG_READ_ONLY)
+		e.lost = RK_LOST_WRITING;
 	snprintf(e.text, sizeof e.text, "a successor goes on after %.2f ms "
 		 "(%s)", (double)e.down_ns / 1e6, rk_rung_word(e.rung));
 	n->died_ns = 0;

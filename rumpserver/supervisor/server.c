@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include "supervisor/internal.h"
 #include "supervisor/message.h"
 
@@ -186,6 +187,10 @@ static void ended(void *ctx, int status)
 	dispose(v);
 	if (!standby)
 		return;
+	if (WIFEXITED(status))
+		e.cause = RK_CAUSE_BROKEN;
+	else if (WTERMSIG(status) != SIGKILL)
+		e.cause = RK_CAUSE_FAULT;
 	/* what it left on the board is not the active server's */
 	atomic_store(&s->board->cause, RK_CAUSE_NONE);
 	rk__supervisor_event(s, &e);
@@ -220,7 +225,8 @@ static void tell(struct rk__supervisor *s, struct rk__server *v)
 	rk__kept_tell(s, v);
 }
 
-struct rk__server *rk__server_create(struct rk__supervisor *s, bool first)
+struct rk__server *rk__server_create(struct rk__supervisor *s,
+				     enum rk__start how)
 {
 	struct rk__server *v = calloc(1, sizeof *v);
 	int pair[2];
@@ -230,7 +236,7 @@ struct rk__server *rk__server_create(struct rk__supervisor *s, bool first)
 		free(v);
 		return NULL;
 	}
-	pid = rk__helpers_spawn(s, RK_SPAWN_SERVER, s->generation + 1, first,
+	pid = rk__helpers_spawn(s, RK_SPAWN_SERVER, s->generation + 1, how,
 				pair[1]);
 	close(pair[1]);
 	if (pid < 0)

@@ -126,6 +126,7 @@ static void drain(struct rk__supervisor *s)
 
 	uv_timer_start(&s->drain, look, DRAIN_LOOK_MS, DRAIN_LOOK_MS);
 	while (s->stage == RK_STAGE_STOPPED && !drained(s) &&
+	       s->failed != -EROFS &&
 	       !atomic_load(&s->log.keeper->error) && rk__now_ns() < end)
 		uv_run(&s->loop, UV_RUN_ONCE);
 	uv_timer_stop(&s->drain);

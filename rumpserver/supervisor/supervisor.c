@@ -16,6 +16,7 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include "core/vfs_call.h"
 #include "gate/fuse.h"
 #include "supervisor/internal.h"
 #include "supervisor/message.h"
@@ -73,13 +74,18 @@ void rk__supervisor_fail(struct rk__supervisor *s, int error,
 
 static void fail_by_policy(struct rk__supervisor *s)
 {
-	char text[RK_SERVER_ERROR_LEN];
+	char text[RK_SERVER_ERROR_LEN], report[RK_SERVER_ERROR_LEN];
 	const char *why = s->policy.why;
 
 	if (s->policy.why_board) {
 		memcpy(text, s->board->error, sizeof text);
 		text[sizeof text - 1] = 0;
 		why = text[0] ? text : "the server gave up without a reason";
+	}
+	if (s->policy.n_tried) {
+		rk__ladder_report(&s->policy, s->policy.why_board ? text : why,
+			   report);
+		why = report;
 	}
 	rk__supervisor_fail(s, -EIO, why);
 }
@@ -120,7 +126,7 @@ static void no_spawn(struct rk__supervisor *s)
 
 static void spawn_first(struct rk__supervisor *s)
 {
-	struct rk__server *v = rk__server_create(s, true);
+	struct rk__server *v = rk__server_create(s, RK_START_FIRST);
 
 	if (!v) {
 		no_spawn(s);
@@ -136,13 +142,50 @@ static void spawn_standby(struct rk__supervisor *s)
 	struct rk__policy_event e = { .type = RK_EVENT_STANDBY_UP };
 
 	uv_timer_stop(&s->standby_timer);
-	if (s->standby || s->stage >= RK_STAGE_STOPPED)
+	if (s->standby || s->stage >= RK_STAGE_STOPPED ||
+	    s->policy.state == RK_POLICY_GOING_BACK ||
+	    s->policy.state == RK_POLICY_COLD)
 		return;
-	s->standby = rk__server_create(s, false);
+	s->standby = rk__server_create(s, RK_START_WARM);
 	if (s->standby)
 		rk__supervisor_event(s, &e);
 	else
 		no_spawn(s);
+}
+
+/* --- the ladder above warm ---------------------------------------------------- */
+
+static void spawn_cold(struct rk__supervisor *s)
+{
+	struct rk__server *v = rk__server_create(s, RK_START_COLD);
+
+	if (!v) {
+		no_spawn(s);
+		return;
+	}
+	s->standby = v;
+	take_over(s, false);
+}
+
+/* A standby has the memory mapped that goes. */
+static void go_back(struct rk__supervisor *s)
+{
+	uv_timer_stop(&s->standby_timer);
+	if (s->standby)
+		rk__child_kill(s->standby->child, SIGKILL);
+	s->standby = NULL;
+	atomic_store(&s->board->cold_cut, s->policy.cut);
+	atomic_store(&s->board->cold_seq, 0);
+	atomic_store(&s->board->cold, s->policy.rung);
+	rk__keeper_go_back(s, s->policy.rung != RK_LADDER_COLD);
+}
+
+enum rk__rung rk__rung_of_predecessor(struct rk__board *b)
+{
+	enum rk__rung r = atomic_load(&b->cold);
+
+	return r ? r : atomic_load(&b->read_only) ? RK_LADDER_READ_ONLY :
+	       RK_LADDER_WARM;
 }
 
 static void standby_due(uv_timer_t *timer)
@@ -160,13 +203,15 @@ static void backoff_over(uv_timer_t *timer)
 static void keeper_due(uv_timer_t *timer)
 {
 	struct rk__supervisor *s = timer->data;
+	/* a predecessor's keeper has replayed what was there to replay */
+	enum rk__keeper_start first = !s->keeper_ready.ready &&
+		!atomic_load(&s->board->booted) ? RK_KEEPER_REPLAY :
+		RK_KEEPER_GO_ON;
 
 	uv_timer_stop(timer);
 	if (s->stage >= RK_STAGE_FAILED)
 		return;
-	/* a predecessor's keeper has replayed what was there to replay */
-	if (rk__keeper_start(s, !s->keeper_ready.ready &&
-			     !atomic_load(&s->board->booted)) < 0)
+	if (rk__keeper_start(s, s->keeper_ready.going ?: first) < 0)
 		rk__keeper_lost(s);
 }
 
@@ -205,8 +250,14 @@ void rk__supervisor_event(struct rk__supervisor *s,
 	if (s->stage >= RK_STAGE_STOPPED)
 		return;
 	rk__policy_step(&s->policy, e, &a);
+	if (a.what & RK_ACT_READ_ONLY)
+		atomic_store(&s->board->read_only, RK_FROZEN_SUSPECT);
 	if (a.what & RK_ACT_TAKEOVER)
 		take_over(s, a.one_by_one);
+	if (a.what & RK_ACT_GO_BACK)
+		go_back(s);
+	if (a.what & RK_ACT_SPAWN_COLD)
+		spawn_cold(s);
 	if (a.what & RK_ACT_SPAWN_FIRST)
 		spawn_first(s);
 	if (a.what & RK_ACT_STARTED)
@@ -239,6 +290,8 @@ void rk__supervisor_died(struct rk__supervisor *s, int status)
 		.alone = atomic_load(&b->alone),
 		.progress = atomic_load(&b->ops) + atomic_load(&b->commits),
 		.has_state = atomic_load(&b->booted),
+		.cold_seq = atomic_load(&b->cold_seq),
+		.signal = (int)atomic_load(&b->cause_signal),
 	};
 
 	s->active->dead = true;
@@ -404,6 +457,18 @@ static int start_loop(struct rk__supervisor *s, char *error)
 	return s->failed;
 }
 
+/* The drivers are loaded. */
+static void choose_rungs(struct rk__supervisor *s)
+{
+	const char *first = getenv("RUMP_LADDER");
+
+	s->policy.can_cold = rk__cold_possible(&s->views.server);
+	if (first && strcmp(first, "cold") == 0 && s->policy.can_cold)
+		s->policy.first = RK_LADDER_COLD;
+	if (first && strcmp(first, "read-only") == 0)
+		s->policy.first = RK_LADDER_READ_ONLY;
+}
+
 static int start(struct rk__estate *estate, struct rk__supervisor **ret,
 		 char *error)
 {
@@ -419,6 +484,7 @@ static int start(struct rk__estate *estate, struct rk__supervisor **ret,
 	}
 	uv_loop_init(&s->loop);
 	init_handles(s);
+	choose_rungs(s);
 	e = start_loop(s, error);
 	if (e < 0)
 		rk__supervisor_free(s);

@@ -77,13 +77,19 @@ struct rk__message {
 	uint32_t group[64];
 };
 
+enum rk__start {
+	RK_START_WARM,			/* from the state of the last commit */
+	RK_START_FIRST,			/* there is no state yet */
+	RK_START_COLD,			/* from the last flush point (cold.c) */
+};
+
 /*
  * The server's main, called in a fresh fork of the zygote: prepares (maps,
  * prefaults), waits until board.takeover names `generation`, serves. Never
- * returns. control: its end of the pair. first: there is no state yet.
+ * returns. control: its end of the pair.
  */
 _Noreturn void rk__server_run(struct rk__family *f, int control,
-			      uint32_t generation, bool first);
+			      uint32_t generation, enum rk__start how);
 
 /* --- the supervisor itself ------------------------------------------------ */
 
@@ -103,7 +109,8 @@ struct rk__summary {
  * calls it must live as long as the family: everything is killed with it. On
  * failure nothing is left and a sentence is in error (RK_SERVER_ERROR_LEN).
  * Environment: RUMP_CRASH=name[:skip] plants a crash point, RUMP_NO_RESEND=1
- * does without FUSE_NOTIFY_RESEND. RUMP_FRAGILE=1, to measure what survival
+ * does without FUSE_NOTIFY_RESEND, RUMP_LADDER=cold|read-only takes that rung
+ * at each death. RUMP_FRAGILE=1, to measure what survival
  * costs: no state is kept, the first death is the end.
  */
 int rk__supervisor_start(const struct rk__config *config,

@@ -50,7 +50,8 @@ static uint64_t vital_sign(struct rk__board *b)
 
 	if (phase != RK_PHASE_BOOT && phase != RK_PHASE_RECOVER)
 		return atomic_load(&b->progress);
-	return 1ull << 63 | (uint64_t)atomic_load(&b->generation) << 8 | 1;
+	return 1ull << 63 | ((uint64_t)atomic_load(&b->generation) << 40 ^
+			     atomic_load(&b->cold_calls) << 1) | 1;
 }
 
 /* Brings the clock of the server that serves up to date. */

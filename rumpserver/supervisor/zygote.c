@@ -33,7 +33,7 @@ enum { ANSWER_LOOK_MS = 100, STOPPED_LOOKS = 10 };
 struct order {
 	uint32_t kind;			/* enum rk__spawn_kind */
 	uint32_t generation;
-	uint32_t first;
+	uint32_t how;
 };
 
 struct hello {
@@ -104,10 +104,10 @@ static _Noreturn void become(int zygote_fd, const struct order *o, int fd)
 	if (!keeper && !RK_SANITIZED)
 		dup2(STDIN_FILENO, STDERR_FILENO);
 	if (keeper)
-		rk__keeper_run(f, o->first, fd);
+		rk__keeper_run(f, o->how, fd);
 	if (o->kind == RK_SPAWN_NOTIFIER)
 		rk__notifier_run(f, o->generation, fd);
-	rk__server_run((struct rk__family *)f, fd, o->generation, o->first);
+	rk__server_run((struct rk__family *)f, fd, o->generation, o->how);
 }
 
 static _Noreturn void serve(int fd)
@@ -247,10 +247,10 @@ static int wait_for_answer(const struct rk__zygote *z)
 }
 
 pid_t rk__zygote_spawn(const struct rk__zygote *z, enum rk__spawn_kind kind,
-		       uint32_t generation, bool first, int fd)
+		       uint32_t generation, uint32_t how, int fd)
 {
 	struct order o = {
-		.kind = kind, .generation = generation, .first = first,
+		.kind = kind, .generation = generation, .how = how,
 	};
 	int32_t pid;
 	ssize_t n;
@@ -274,7 +274,7 @@ int rk__zygote_spare(const struct rk__zygote *z, struct rk__zygote *ret)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
-	pid = rk__zygote_spawn(z, RK_SPAWN_SPARE, 0, false, pair[1]);
+	pid = rk__zygote_spawn(z, RK_SPAWN_SPARE, 0, 0, pair[1]);
 	close(pair[1]);
 	if (pid < 0) {
 		close(pair[0]);

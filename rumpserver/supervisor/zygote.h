@@ -36,12 +36,12 @@ int rk__zygote_start(struct rk__views *v, struct rk__zygote *ret, char *error);
 
 /*
  * Forks one. fd: control socket of a server, ready pipe of a keeper; stays the
- * caller's. first: no state yet (server), replay the journals (keeper).
+ * caller's. how: enum rk__start of a server, rk__keeper_start of a keeper.
  * Returns the pid, or a negative errno (-EPIPE: the zygote is dead, or was
  * stopped and is killed). Blocks until the zygote answers.
  */
 pid_t rk__zygote_spawn(const struct rk__zygote *z, enum rk__spawn_kind kind,
-		       uint32_t generation, bool first, int fd);
+		       uint32_t generation, uint32_t how, int fd);
 /* A sleeping copy, with a socket of its own. */
 int rk__zygote_spare(const struct rk__zygote *z, struct rk__zygote *ret);
 

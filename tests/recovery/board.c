@@ -10,6 +10,8 @@
  *			passed up to SKIP times; as soon as it was hit, or was
  *			not hit for a while, the next. Prints how often each
  *			was hit.
+ *	board PID spoil NAME FROM	overwrites what its memfd NAME holds from
+ *			this offset on, as a driver gone wild or bad memory would
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -44,9 +46,11 @@ static int show(const struct board *t)
 	printf("generation %" PRIu32 "\ncrash_at %" PRIu32 "\ncrash_skip %"
 	       PRIu32 "\nops %" PRIu64 "\ncommits %" PRIu64 "\npages %" PRIu64
 	       "\nblocks %" PRIu64 "\nlog_bytes %" PRIu64 "\ndeath_ns %" PRIu64
-	       "\nanswer_ns %" PRIu64 "\n",
+	       "\nanswer_ns %" PRIu64 "\ncold_calls %" PRIu64
+	       "\nread_only %" PRIu32 "\n",
 	       b.generation, b.crash_at, b.crash_skip, b.ops, b.commits,
-	       b.pages, b.blocks, b.log_bytes, b.death_ns, b.answer_ns);
+	       b.pages, b.blocks, b.log_bytes, b.death_ns, b.answer_ns,
+	       b.cold_calls, b.read_only);
 	return 0;
 }
 
@@ -76,6 +80,43 @@ static bool arm_and_wait(const struct board *t, uint32_t point, uint32_t skip,
 	*hit = now == RK_CRASH_NONE;
 	return *hit || board_store(t, offsetof(struct rk__board, crash_at),
 			     RK_CRASH_NONE);
+}
+
+/* --- spoiling ------------------------------------------------------------------ */
+
+static int spoil_file(const char *path, off_t from)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	char noise[4096];
+	off_t at, end;
+
+	memset(noise, 0xa5, sizeof noise);
+	while (fd >= 0 && (at = lseek(fd, from, SEEK_DATA)) >= 0) {
+		end = lseek(fd, at, SEEK_HOLE);
+		for (; at < end; at += (off_t)sizeof noise)
+			if (pwrite(fd, noise, sizeof noise, at) < 0)
+				return 1;
+		from = end;
+	}
+	return fd < 0 || close(fd) < 0;
+}
+
+static int spoil(const char *pid, const char *name, off_t from)
+{
+	char path[64], target[256];
+	ssize_t n;
+
+	for (int fd = 0; fd < 256; fd++) {
+		snprintf(path, sizeof path, "/proc/%s/fd/%d", pid, fd);
+		n = readlink(path, target, sizeof target - 1);
+		if (n <= 0)
+			continue;
+		target[n] = '\0';
+		if (strstr(target, name))
+			return spoil_file(path, from);
+	}
+	fprintf(stderr, "board: no memory of that name\n");
+	return 1;
 }
 
 static unsigned chosen(char **name, uint32_t *ret)
@@ -131,5 +172,8 @@ int main(int argc, char **argv)
 		most = *after == ',' ? strtoul(after + 1, NULL, 10) : ULONG_MAX;
 		return crash(&t, (uint32_t)skip, most, argv + 4);
 	}
+	if (argc == 5 && !strcmp(argv[2], "spoil"))
+		return spoil(argv[1], argv[3],
+			     (off_t)strtoull(argv[4], NULL, 10));
 	return show(&t);
 }

@@ -106,9 +106,12 @@ in_time "sync of all" sync || fail "sync"
 
 in_time "umount" "$RUMP" umount "$dir" || fail "no umount"
 
-# Given up, here because the log is damaged before the keeper has applied it:
-# whoever waits gets an error, and the mount goes.
-up 60s
+# Given up, here because the log is damaged before the keeper has applied it, and
+# there is no device to go back to: whoever waits gets an error, and the mount
+# goes.
+"$RUMP" mount --name "$name" --deadline 60s \
+	"fault+mem:x,fault.rule=lookup@hang-me:always:hang" "$dir" ||
+	fail "no mount"
 supervisor=$(member "$name" supervisor)
 log=$(find /proc/"$supervisor"/fd -lname '/memfd:rump-log*' | head -n 1)
 kill -STOP "$(member "$name" keeper)"

@@ -200,7 +200,7 @@ Test(keeper, refuses_to_start_on_a_wrong_journal)
 	cr_assert_eq(pipe(ready), 0);
 	pid = fork();
 	if (pid == 0)
-		rk__keeper_run(&family, true, ready[1]);
+		rk__keeper_run(&family, RK_KEEPER_REPLAY, ready[1]);
 	close(ready[1]);
 	cr_assert_gt(read(ready[0], text, sizeof text - 1), 1);
 	cr_assert(strstr(text, "damaged"), "%s", text);

@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "keeper/keeper.h"
+#include "recovery/calls.h"
 #include "recovery/recovery.h"
 
 enum {
@@ -59,6 +60,7 @@ static inline void make_family(void)
 	family.core_fd = memory_file(RK_CORE_SIZE);
 	family.driver_fd = memory_file(RK_DRIVER_SIZE);
 	family.log_fd = memory_file(RK_LOG_RING_AT + RK_LOG_SIZE);
+	family.calls_fd = memory_file(RK_CALLS_AT + RK_CALLS_MAX);
 	family.keeper_event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	family.n_mounts = DEVICES;
 	for (unsigned i = 0; i < DEVICES; i++)

@@ -69,6 +69,7 @@ static void make_family(void)
 	family.core_fd = memory_file(RK_CORE_SIZE);
 	family.driver_fd = memory_file(RK_DRIVER_SIZE);
 	family.log_fd = memory_file(RK_LOG_RING_AT + RK_LOG_SIZE);
+	family.calls_fd = -1;
 	family.keeper_event = eventfd(0, EFD_NONBLOCK);
 	family.n_mounts = 1;
 	d->fd = memory_file(DEVICE_SIZE);
@@ -207,7 +208,7 @@ static int play_server(bool first, uint64_t steps)
 		return 2;
 	rk__blockstore_host(0, NULL, &host);
 	if (first) {
-		rk__recovery_format();
+		rk__recovery_format(false);
 		st = rk__arena_calloc(1, sizeof *st);
 		rk__note(words, 16);
 		words[1] = (uint64_t)(uintptr_t)st;

@@ -107,6 +107,11 @@ uint64_t rk__dirty_bytes(void)
 	return dirty_bytes;
 }
 
+bool rk__calls_are_many(void)
+{
+	return false;
+}
+
 int rk__flush_error(void)
 {
 	return 0;

@@ -49,12 +49,13 @@ static _Noreturn void report_and_wait(char role, int fd, uint32_t generation,
 }
 
 _Noreturn void rk__server_run(struct rk__family *f, int control,
-			      uint32_t generation, bool first)
+			      uint32_t generation, enum rk__start how)
 {
-	report_and_wait('s', control, generation, first, f);
+	report_and_wait('s', control, generation, how, f);
 }
 
-_Noreturn void rk__keeper_run(const struct rk__family *f, bool replay,
+_Noreturn void rk__keeper_run(const struct rk__family *f,
+			      enum rk__keeper_start replay,
 			      int ready_fd)
 {
 	report_and_wait('k', ready_fd, 0, replay, f);

@@ -97,6 +97,7 @@ void row_idle(void);
 void row_hot(const char *mount, const char *native);
 void row_kill(const char *name, unsigned clients, unsigned files);
 void row_kill_mount(const char *mount);
+void row_cold(const char *name, unsigned ops, unsigned files);
 /* Kills servers and takes the time until ask() has an answer. */
 void measure_kills(const char *name, int (*ask)(void *), void *arg,
 		   const char *what);

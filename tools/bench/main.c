@@ -99,6 +99,8 @@ static void run_row(int n, char **a)
 		row_export(a[1], a[2], a[3], (unsigned)atoi(a[4]));
 	else if (!strcmp(a[0], "outage") && n == 3)
 		row_outage(a[1], a[2]);
+	else if (!strcmp(a[0], "cold") && n == 4)
+		row_cold(a[1], (unsigned)atoi(a[2]), (unsigned)atoi(a[3]));
 	else if (!strcmp(a[0], "local") && n == 3)
 		row_local(a[1], a[2]);
 	else if (!strcmp(a[0], "models") && n == 3)

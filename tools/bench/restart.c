@@ -15,7 +15,10 @@
 #include <unistd.h>
 #include "bench.h"
 
-enum { KILLS = 300, KILLS_QUICK = 10, PAUSE_MS = 15 };
+enum {
+	KILLS = 300, KILLS_COLD = 11, KILLS_QUICK = 10, PAUSE_MS = 15,
+	COLD_TRIES = 100, COLD_BYTES = 1 << 20,
+};
 
 static void nap_ms(long ms)
 {
@@ -102,6 +105,22 @@ struct rk_client *open_many(unsigned clients, unsigned files)
 	return c;
 }
 
+static void print_kills(const char *name, double *v, unsigned n,
+			const char *what, const struct rk_status *s)
+{
+	char note[256];
+
+	sort_values(v, n);
+	snprintf(note, sizeof(note), "%u kills, %s, %.1f MiB of RM; client "
+		 "and servers not placed", n, what,
+		 memory_in_use((pid_t)s->supervisor) / 1048576);
+	printf("%s|p50|%.6g|%.6g|%.6g|ns|%s\n", name, percentile(v, n, 0.5),
+	       v[0], v[n - 1], note);
+	printf("%s|p99|%.6g|%.6g|%.6g|ns|%s\n", name, percentile(v, n, 0.99),
+	       v[0], v[n - 1], note);
+	fflush(stdout);
+}
+
 void measure_kills(const char *name, int (*ask)(void *), void *arg,
 		   const char *what)
 {
@@ -109,22 +128,13 @@ void measure_kills(const char *name, int (*ask)(void *), void *arg,
 	static double v[KILLS];
 	struct rk_status s;
 	struct board board;
-	char note[256];
 
 	get_status(&s);
 	board_open((pid_t)s.supervisor, &board);
 	must(ask(arg), "an answer");
 	for (unsigned i = 0; i < n; i++)
 		v[i] = one_kill(ask, arg, &board);
-	sort_values(v, n);
-	snprintf(note, sizeof(note), "%u kills, %s, %.1f MiB of RM; client "
-		 "and servers not placed", n, what,
-		 memory_in_use((pid_t)s.supervisor) / 1048576);
-	printf("%s|p50|%.6g|%.6g|%.6g|ns|%s\n", name, percentile(v, n, 0.5),
-	       v[0], v[n - 1], note);
-	printf("%s|p99|%.6g|%.6g|%.6g|ns|%s\n", name, percentile(v, n, 0.99),
-	       v[0], v[n - 1], note);
-	fflush(stdout);
+	print_kills(name, v, n, what, &s);
 }
 
 static int ask_null(void *arg)
@@ -138,6 +148,50 @@ void row_kill(const char *name, unsigned clients, unsigned files)
 
 	snprintf(what, sizeof(what), "%u clients, %u files", clients, files);
 	measure_kills(name, ask_null, open_many(clients, files), what);
+}
+
+/* So many ops since the last flush point when the server dies; false: the timer
+ * made one meanwhile. */
+static bool kill_cold(struct rk_client *c, int fd, unsigned ops,
+		      const struct board *board, double *ret)
+{
+	struct rk__board before, after;
+	struct rk_status s;
+	const char byte = 'x';
+
+	wait_for_standby(&s);
+	must(rk_fsync(c, fd), "fsync");
+	for (unsigned i = 0; i < ops; i++)
+		must(rk_pwrite(c, fd, &byte, 1, i % COLD_BYTES), "pwrite");
+	board_read(board, &before);
+	*ret = one_kill(ask_null, c, board);
+	board_read(board, &after);
+	return after.cold_calls - before.cold_calls >= ops;
+}
+
+/* The server must be one that starts cold (RUMP_LADDER=cold). */
+void row_cold(const char *name, unsigned ops, unsigned files)
+{
+	struct rk_client *c = many(1, files);
+	unsigned n = 0, want = bench.quick ? 3 : KILLS_COLD;
+	char what[64], path[4096];
+	static double v[KILLS_COLD];
+	struct rk_status s;
+	struct board board;
+	int fd;
+
+	get_status(&s);
+	board_open((pid_t)s.supervisor, &board);
+	snprintf(path, sizeof(path), "%s/changed", bench.volume);
+	fd = (int)must(rk_openat(c, RK_AT_FDCWD, path, O_RDWR | O_CREAT, 0644),
+		       path);
+	for (unsigned i = 0; i < COLD_TRIES && n < want; i++)
+		n += kill_cold(c, fd, ops, &board, &v[n]);
+	if (n < want)
+		die("kills without a flush point before", EBUSY);
+	snprintf(what, sizeof(what), "%u ops to run again, %u open files", ops,
+		 files);
+	print_kills(name, v, n, what, &s);
 }
 
 /* --- memory and start ---------------------------------------------------- */

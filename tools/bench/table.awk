@@ -157,6 +157,10 @@ END {
 		show("throughput, a kill every 0.5 s / no kills",
 			sprintf("%.3f", m["outage", "share"]), m["outage", "share"], "", "", "")
 	plain("  longest round around a kill, middle", "outage", "longest", "", "")
+	plain("kill to next answer, cold, p50", "cold_0", "p50", "", "")
+	plain("  with 1,000 ops to run again, p50", "cold_1k", "p50", "", "")
+	plain("  with 100,000 ops to run again, p50", "cold_100k", "p50", "", "")
+	plain("  with 1,000 ops and 1,000 open files, p50", "cold_files", "p50", "", "")
 	plain("start to first answer", "start", "rump", 10900000, "<= 10.9 ms")
 	n_amounts = split("4 1024 16384 65536", amount, " ")
 	for (i = 1; i <= n_amounts; i++) {
