@@ -255,3 +255,59 @@ char *rk__arena_strdup(const char *s)
 {
 	return copy_string(s, strlen(s));
 }
+
+/* --- does it make sense? ------------------------------------------------------- */
+
+/* The chunks one after the other, up to the first byte never used. */
+static bool chunks_hold(uint64_t *ret_used, uint64_t *ret_free)
+{
+	const struct arena *a = ARENA;
+	uint64_t at = RK_PAGE;
+
+	*ret_used = *ret_free = 0;
+	while (at < a->brk) {
+		const struct chunk *c = (void *)(RK_DRIVER_AT + at);
+
+		if (a->brk - at < sizeof *c || c->class >= CLASSES)
+			return false;
+		if (c->magic == CHUNK_MAGIC)
+			*ret_used += class_size(c->class);
+		else if (c->magic == CHUNK_FREE)
+			++*ret_free;
+		else
+			return false;
+		at += class_size(c->class) + sizeof *c;
+	}
+	return at == a->brk;
+}
+
+/* left: how many free chunks there are. */
+static bool list_holds(unsigned class, uint64_t *left)
+{
+	const struct free_chunk *f = ARENA->free[class];
+
+	for (; f; f = f->next) {
+		const struct chunk *c = (const struct chunk *)f - 1;
+
+		if ((uintptr_t)c - RK_DRIVER_AT >= ARENA->brk ||
+		    (uintptr_t)f % sizeof *c || !(*left)-- ||
+		    c->magic != CHUNK_FREE || c->class != class)
+			return false;
+	}
+	return true;
+}
+
+bool rk__arena_check(void)
+{
+	const struct arena *a = ARENA;
+	uint64_t used, left;
+
+	if (a->magic != ARENA_MAGIC || a->brk < RK_PAGE ||
+	    a->brk > RK_DRIVER_HEAP || !chunks_hold(&used, &left) ||
+	    used != a->used)
+		return false;
+	for (unsigned class = 0; class < CLASSES; class++)
+		if (!list_holds(class, &left))
+			return false;
+	return left == 0;
+}

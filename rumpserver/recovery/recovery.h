@@ -47,6 +47,8 @@ int rk__arena_memalign(void **ret, size_t align, size_t size);
 char *rk__arena_strdup(const char *s);
 char *rk__arena_strndup(const char *s, size_t n);
 size_t rk__arena_used(void);			/* bytes handed out now */
+/* Do its heads and lists make sense, all of them? Follows nothing unlooked at. */
+bool rk__arena_check(void);
 
 /* --- the life of a server's memory ---------------------------------------- */
 

@@ -87,6 +87,7 @@ Test(arena, random_use)
 	for (unsigned i = 0; i < ROUNDS; i++)
 		renew(&block[rand() % LIVE]);
 	cr_assert(rk__arena_brk() < brk * 3, "the heap grows for ever");
+	cr_assert(rk__arena_check());
 	for (unsigned i = 0; i < LIVE; i++) {
 		check(&block[i]);
 		rk__arena_free(block[i].p);
@@ -124,4 +125,51 @@ Test(arena, zeroed_and_copied)
 	/* What the C library allocated may be given back here too. */
 	rk__arena_free(malloc(10));
 	rk__arena_free(NULL);
+}
+
+/* Turns one bit over: is it seen? What it was comes back. */
+static bool is_seen(uint8_t *at)
+{
+	uint8_t had = *at;
+	bool good;
+
+	*at ^= (uint8_t)(1 << rand() % 8);
+	good = rk__arena_check();
+	*at = had;
+	cr_assert(rk__arena_check());
+	return !good;
+}
+
+/* Whatever bit is turned over, looking at it does no harm; and in what the arena
+ * goes by, it is seen. */
+Test(arena, sees_what_was_overwritten)
+{
+	static struct block block[LIVE];
+	uint32_t head;
+
+	map_arena();
+	srand(8);
+	for (unsigned i = 0; i < 2 * LIVE; i++)
+		renew(&block[rand() % LIVE]);
+	for (unsigned i = 0; i < LIVE; i++) {
+		if (!block[i].p)
+			continue;
+		memcpy(&head, block[i].p - 16, sizeof head);
+		/* of one that was aligned, its head lies within */
+		if (head == 0x63686e6b)
+			cr_assert(is_seen(block[i].p - 16 + rand() % 8));
+	}
+	/* the first page: what it is, where it ends, what is used, the lists */
+	for (unsigned i = 0; i < 24; i++)
+		cr_assert(is_seen((uint8_t *)RK_DRIVER_AT + i));
+	for (unsigned i = 24; i < RK_PAGE; i++)
+		is_seen((uint8_t *)RK_DRIVER_AT + i);
+	for (unsigned i = 0; i < LIVE; i++) {
+		if (!block[i].p || i % 2)
+			continue;
+		rk__arena_free(block[i].p);
+		memcpy(&head, block[i].p - 16, sizeof head);
+		if (head == 0x66726565)
+			cr_assert(is_seen(block[i].p + rand() % 6));
+	}
 }

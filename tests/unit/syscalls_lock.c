@@ -147,3 +147,56 @@ Test(syscalls_lock, everything_is_noted_and_let_go)
 			fake_commit();
 	}
 }
+
+/* --- tables that went wild ------------------------------------------------------ */
+
+static void turn_over(void *at, size_t size, unsigned times)
+{
+	uint8_t *byte = at;
+
+	for (unsigned i = 0; i < times; i++) {
+		size_t n = (size_t)rand() % size;
+		uint8_t bit = (uint8_t)(1 << rand() % 8);
+
+		byte[n] ^= bit;
+		rk__core_check();
+		byte[n] ^= bit;
+	}
+}
+
+/* Whatever bit is turned over, looking at it does no harm. */
+Test(syscalls_lock, a_wild_store_is_seen)
+{
+	uint32_t had;
+
+	attach(2, 3, 0, 10);
+	cr_assert_eq(OPEN(0, "f", O_CREAT | O_RDWR, 0666), 0);
+	cr_assert_eq(OPEN(2, "f", O_RDWR), 0);
+	cr_expect_eq(CALL(0, setlk, 0, F_WRLCK, 0, 1), 0);
+	cr_expect_eq(CALL(2, setlk, 0, F_WRLCK, 1, 1), 0);
+	srand(3);
+	turn_over(&rk__core->vnode_free, (size_t)((char *)&rk__core->next_token -
+		  (char *)&rk__core->vnode_free), 1000);
+	turn_over(rk__core->proc, 2 * sizeof *rk__core->proc, 3000);
+	turn_over(rk__core->ofd, rk__core->ofd_brk * sizeof *rk__core->ofd,
+		  1000);
+	turn_over(rk__core->vnode, rk__core->vnode_brk *
+		  sizeof *rk__core->vnode, 1000);
+	turn_over(rk__core->lock, rk__core->lock_brk * sizeof *rk__core->lock,
+		  1000);
+	cr_assert(rk__core_check());
+
+	uint32_t *const index[] = {
+		&rk__proc_of_channel(0)->fd[0], &rk__core->ofd[1].vnode,
+		&rk__core->vnode[rk__core->ofd[1].vnode].locks,
+		&rk__core->lock[1].next, &rk__core->vnode_brk,
+	};
+
+	for (size_t i = 0; i < sizeof index / sizeof *index; i++) {
+		had = *index[i];
+		*index[i] = 0x7fffffff;
+		cr_expect(!rk__core_check(), "index %zu", i);
+		*index[i] = had;
+	}
+	cr_assert(rk__core_check());
+}
