@@ -291,7 +291,6 @@ void rk__supervisor_died(struct rk__supervisor *s, int status)
 		.progress = atomic_load(&b->ops) + atomic_load(&b->commits),
 		.has_state = atomic_load(&b->booted),
 		.cold_seq = atomic_load(&b->cold_seq),
-		.signal = (int)atomic_load(&b->cause_signal),
 	};
 
 	s->active->dead = true;
