@@ -40,7 +40,7 @@ enum {
 	SKIP_MAX = 10,		/* 2^n sleeps without polling before each */
 	FORGETS_WAIT_MS = 5,
 	HELD_WAIT_MS = 1000,
-	SETTLE_STEP_NS = 50000, SETTLE_STEPS = 200,
+	SETTLE_STEP_NS = 50000, SETTLE_STEPS = 200, SETTLE_STEPS_MAX = 10000,
 	SETTLE_TASKS = 1000,
 };
 
@@ -330,16 +330,21 @@ static void repost(const struct rk__reply_head *r, const uint8_t *bytes)
 
 /*
  * A predecessor may have been waiting for those who cache what it changed, to
- * post the answers that are in its last record. Not for long: one of them may
- * be waiting for a page that is yet to be read, and is right then.
+ * post the answers that are in its last record. Not for long where one of them is
+ * being told: it may be waiting for a page that is yet to be read, and is right
+ * then. One that has not begun may be waiting for a CPU.
  */
 static void settle_watcher(void)
 {
 	const struct timespec t = { .tv_nsec = SETTLE_STEP_NS };
 
-	for (unsigned i = 0; i < SETTLE_STEPS && rk__watcher &&
-	     !rk__watcher->settled(); i++)
+	unsigned told = 0;
+
+	for (unsigned i = 0; i < SETTLE_STEPS_MAX && told < SETTLE_STEPS &&
+	     rk__watcher && !rk__watcher->settled(); i++) {
+		told += rk__watcher->telling();
 		nanosleep(&t, NULL);
+	}
 }
 
 static void recover(void)
