@@ -337,7 +337,6 @@ static void repost(const struct rk__reply_head *r, const uint8_t *bytes)
 static void settle_watcher(void)
 {
 	const struct timespec t = { .tv_nsec = SETTLE_STEP_NS };
-
 	unsigned told = 0;
 
 	for (unsigned i = 0; i < SETTLE_STEPS_MAX && told < SETTLE_STEPS &&
