@@ -126,6 +126,8 @@ struct rk__watcher {
 	/* Everybody knows of all changes so far. If not: whoever is asked sees
 	 * to it, and wakes the loop when it is so. */
 	bool (*settled)(void);
+	/* One of those who cache is being told, and may wait for us. */
+	bool (*telling)(void);
 };
 extern const struct rk__watcher *rk__watcher;	/* NULL: nobody */
 

@@ -60,6 +60,19 @@ static bool settled(void)
 	return all;
 }
 
+static bool telling(void)
+{
+	for (uint32_t i = 0; i < RK_MOUNTS_MAX; i++) {
+		struct rk__fuse *f = rk__fuse_of(i);
+		struct rk__notices *n = f->live ? rk__notices_at(f->inbox) :
+				       NULL;
+
+		if (n && atomic_load(&n->begun) > atomic_load(&n->done))
+			return true;
+	}
+	return false;
+}
+
 /* A ring that stays full is one that nobody reads: more than a second long the
  * notifier was not started anew. */
 static bool has_room(struct rk__notices *n, uint64_t put)
@@ -145,6 +158,7 @@ void rk__notice_start(void)
 		.data_changed = data_changed,
 		.names_changed = names_changed,
 		.settled = settled,
+		.telling = telling,
 	};
 
 	rk__watcher = &watcher;

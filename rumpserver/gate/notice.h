@@ -29,7 +29,7 @@ struct rk__notice {
 };
 
 struct rk__notices {
-	_Atomic uint64_t put, done;	/* counts */
+	_Atomic uint64_t put, begun, done;	/* counts */
 	_Atomic uint32_t bell;		/* futex: bumped after put */
 	_Atomic uint32_t asleep;	/* the notifier is, or is about to be */
 	_Atomic uint32_t waiting;	/* the server wants to hear of done */

@@ -95,6 +95,7 @@ _Noreturn void rk__notifier_run(const struct rk__family *f, uint32_t mount,
 			continue;
 		}
 		one = n->ring[done % RK_NOTICES];
+		atomic_store(&n->begun, done + 1);
 		tell(fuse_fd, &one);
 		atomic_store_explicit(&n->done, done + 1, memory_order_release);
 		if (atomic_exchange(&n->waiting, 0))

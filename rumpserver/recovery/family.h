@@ -97,6 +97,9 @@ struct rk__board {
 	_Atomic uint32_t alone;		/* it runs in a batch of its own */
 	_Atomic uint64_t current_id;
 	/* Set by the supervisor before a takeover. */
+	/* The last one died of itself: look whether its memory makes sense
+	 * before it is gone on with. */
+	_Atomic uint32_t doubted;
 	_Atomic uint32_t one_by_one;	/* no group commit until a commit succeeds */
 	_Atomic uint32_t quarantine;	/* answer this one with EIO: slot, id */
 	_Atomic uint32_t quarantine_slot;

@@ -35,7 +35,7 @@
 
 enum {
 	LEASE_S = 60,
-	SETTLE_STEP_NS = 50000, SETTLE_STEPS = 200,
+	SETTLE_STEP_NS = 50000, SETTLE_STEPS = 200, SETTLE_STEPS_MAX = 10000,
 	SETTLE_TASKS = 1000,
 };
 
@@ -351,16 +351,20 @@ static void repost(const struct rk__reply_head *r, const uint8_t *bytes)
 
 /*
  * A predecessor may have been waiting for those who cache what it changed, to
- * post the answers that are in its last record. Not for long: one of them may
- * be waiting for a page that is yet to be read, and is right then.
+ * post the answers that are in its last record. Not for long where one of them is
+ * being told: it may be waiting for a page that is yet to be read, and is right
+ * then. One that has not begun may be waiting for a CPU.
  */
 static void settle_watcher(void)
 {
 	const struct timespec t = { .tv_nsec = SETTLE_STEP_NS };
+	unsigned told = 0;
 
-	for (unsigned i = 0; i < SETTLE_STEPS && rk__watcher &&
-	     !rk__watcher->settled(); i++)
+	for (unsigned i = 0; i < SETTLE_STEPS_MAX && told < SETTLE_STEPS &&
+	     rk__watcher && !rk__watcher->settled(); i++) {
+		told += rk__watcher->telling();
 		nanosleep(&t, NULL);
+	}
 }
 
 /* Before anything else is committed: see the board. */
@@ -403,6 +407,10 @@ static void load_state(struct rk__family *f)
 
 	if (rk__recovery_load() < 0)
 		end(RK_CAUSE_BROKEN, "a record of the redo log is damaged");
+	if (atomic_load(&f->board->doubted) &&
+	    !(rk__core_check() && rk__arena_check()))
+		end(RK_CAUSE_BROKEN, "what a crashed server left in memory "
+		    "makes no sense");
 	rk__vfs_restart(f);
 	if (rk__vfs_reopen(f, error, sizeof error) < 0)
 		end(RK_CAUSE_BROKEN, error);

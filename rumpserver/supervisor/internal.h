@@ -113,7 +113,7 @@ int rk__timers_start(struct rk__supervisor *s);
 void rk__timers_killed(struct rk__supervisor *s);	/* the server died */
 void rk__timers_ready(struct rk__supervisor *s);	/* one serves again */
 
-/* --- report.c --------------------------------------------------------------- */
+/* --- ladder.c: what is said at its end ---------------------------------------- */
 
 /* One paragraph (RK_SERVER_ERROR_LEN): what was tried, and what was said
  * last. */
@@ -377,6 +377,9 @@ void rk__supervisor_fail(struct rk__supervisor *s, int error,
 			 const char *sentence);
 /* Starts a keeper, which goes on where the last one stood. */
 void rk__keeper_again(struct rk__supervisor *s);
+/* What the holder is to keep from now on, or no more. */
+void rk__tell_holder(struct rk__supervisor *s, enum rk__hold_type type,
+		     uint32_t mount);
 /* Has the holder know who may take over. */
 void rk__tell_baton(struct rk__supervisor *s, int baton_fd, pid_t successor);
 /* Frees it after its processes have ended. */

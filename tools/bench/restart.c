@@ -172,7 +172,7 @@ static bool kill_cold(struct rk_client *c, int fd, unsigned ops,
 /* The server must be one that starts cold (RUMP_LADDER=cold). */
 void row_cold(const char *name, unsigned ops, unsigned files)
 {
-	struct rk_client *c = many(1, files);
+	struct rk_client *c = open_many(1, files);
 	unsigned n = 0, want = bench.quick ? 3 : KILLS_COLD;
 	char what[64], path[4096];
 	static double v[KILLS_COLD];
