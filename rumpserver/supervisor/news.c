@@ -100,6 +100,7 @@ static void quarantined(struct rk__supervisor *s)
 	struct rk_event e;
 
 	s->news.quarantined = s->policy.quarantined;
+	s->news.refused = true;
 	begin(s, RK_HAPPENED_QUARANTINED, &e);
 	e.request = s->policy.quarantine_id;
 	e.op = s->deaths.op;
@@ -148,13 +149,12 @@ void rk__news_ready(struct rk__supervisor *s)
 	e.death = n->death;
 	e.op = s->deaths.op;
 	e.rung = n->rung;
-	if (n->rung == RK_RUNG_QUARANTINE)
-		e.lost = RK_LOST_REQUEST;
-	if (n->rung == RK_RUNG_READ_ONLY)
-		e.lost = RK_LOST_WRITING;
+	e.lost = (n->refused ? RK_LOST_REQUEST : 0) |
+		 (n->rung == RK_RUNG_READ_ONLY ? RK_LOST_WRITING : 0);
 	snprintf(e.text, sizeof e.text, "a successor goes on after %.2f ms "
 		 "(%s)", (double)e.down_ns / 1e6, rk_rung_word(e.rung));
 	n->died_ns = 0;
+	n->refused = false;
 	hand_out(s, &e);
 }
 

@@ -19,6 +19,7 @@ struct rk__news {
 	uint64_t number;			/* of the last */
 	uint64_t died_ns;			/* CLOCK_MONOTONIC; 0: nobody died */
 	uint64_t quarantined;			/* that were told */
+	bool refused;				/* one of them since the death */
 	enum rk_rung rung;			/* of the takeover that is on */
 	enum rk_death death;			/* and what it came after */
 	uint32_t pid;				/* of the server that serves */

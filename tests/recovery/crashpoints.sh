@@ -11,7 +11,8 @@ skips="0 3 40"
 [ "$LONG" = 0 ] || skips="0 1 2 3 7 20 40 150 600"
 points=$(sed -n '/define RK_CRASHPOINTS/,/^$/p' \
 	"$SOURCE/rumpserver/recovery/family.h" |
-	grep -o 'X([a-z_]*)' | tr -d 'X()' | grep -Ev '^(pages|upgrade|cold)_')	# pages.sh, upgrade.sh, cold.sh
+	grep -o 'X([a-z_]*)' | tr -d 'X()' | grep -Ev '^(pages|upgrade|cold|undo|order)_')
+# The others: pages.sh, upgrade.sh, cold.sh, checkpoint.sh.
 [ "$(echo "$points" | wc -w)" -ge 10 ] || fail "the list of points is not found"
 
 # Runs in the mount. Writes whether the point was hit when it is over.
