@@ -8,6 +8,7 @@
  * whether it may.
  */
 #include <stdlib.h>
+#include <string.h>
 #include "core/core.h"
 #include "core/vfs_int.h"
 
@@ -23,9 +24,19 @@ static bool brks_hold(void)
 	       rk__core->pin_brk <= RK_PINS_MAX;
 }
 
+/* A bool may hold anything by now: it is read as the byte that it is. */
+static unsigned byte_of(const bool *b)
+{
+	uint8_t byte;
+
+	memcpy(&byte, b, sizeof byte);
+	return byte;
+}
+
 static bool is_vnode(uint32_t i)
 {
-	return i > 0 && i < rk__core->vnode_brk && rk__core->vnode[i].used;
+	return i > 0 && i < rk__core->vnode_brk &&
+	       byte_of(&rk__core->vnode[i].used) == 1;
 }
 
 static bool is_ofd(uint32_t i)
@@ -86,6 +97,10 @@ static bool vnodes_hold(void)
 	for (uint32_t i = 1; i < rk__core->vnode_brk; i++) {
 		const struct rk__vnode *v = &rk__core->vnode[i];
 
+		if (byte_of(&v->used) > 1 || byte_of(&v->early) > 1 ||
+		    byte_of(&v->orphan) > 1 || byte_of(&v->reclaiming) > 1 ||
+		    byte_of(&v->linkable) > 1)
+			return false;
 		if (v->used && (v->mount >= rk__core->n_mounts || !v->ino ||
 				!locks_hold(i)))
 			return false;

@@ -284,15 +284,17 @@ static bool chunks_hold(uint64_t *ret_used, uint64_t *ret_free)
 /* left: how many free chunks there are. */
 static bool list_holds(unsigned class, uint64_t *left)
 {
-	const struct free_chunk *f = ARENA->free[class];
+	uintptr_t at = (uintptr_t)ARENA->free[class];
+	const struct chunk *c;
 
-	for (; f; f = f->next) {
-		const struct chunk *c = (const struct chunk *)f - 1;
-
-		if ((uintptr_t)c - RK_DRIVER_AT >= ARENA->brk ||
-		    (uintptr_t)f % sizeof *c || !(*left)-- ||
-		    c->magic != CHUNK_FREE || c->class != class)
+	while (at) {
+		if (at - sizeof *c - RK_DRIVER_AT >= ARENA->brk ||
+		    at % sizeof *c || !(*left)--)
 			return false;
+		c = (const struct chunk *)(at - sizeof *c);
+		if (c->magic != CHUNK_FREE || c->class != class)
+			return false;
+		at = (uintptr_t)((const struct free_chunk *)(c + 1))->next;
 	}
 	return true;
 }

@@ -402,7 +402,7 @@ static int call_use(struct find *w, const struct function *f, uint32_t at)
 	int32_t nr = number_of(w, f, at);
 	int kind;
 
-	if (is_sigreturn(f, f->insn[at].at) || (nr >= 0 && !rk__wanted(nr))) {
+	if (is_sigreturn(f, f->insn[at].at) || (nr >= 0 && !rk__site_wanted(nr))) {
 		w->report->foreign++;
 		return 0;
 	}

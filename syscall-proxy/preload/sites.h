@@ -73,6 +73,6 @@ int rk__sites_check(const void *table, size_t size);
  * change what the process is or has, whatever their words are. */
 uint8_t rk__site_class(long nr);
 /* Not RK__CLASS_NONE. */
-bool rk__wanted(long nr);
+bool rk__site_wanted(long nr);
 
 #endif

@@ -45,7 +45,7 @@ uint8_t rk__site_class(long nr)
 	return rk__changes_ids(nr) ? RK__CLASS_ANY : rk__class[nr];
 }
 
-bool rk__wanted(long nr)
+bool rk__site_wanted(long nr)
 {
 	return rk__site_class(nr) != RK__CLASS_NONE;
 }

@@ -27,7 +27,7 @@ static int native_without(struct rk__task *t, struct pair *c, int why)
 	memset(c->p[0].path, '/', sizeof c->p[0].path);
 	r = t->host->native(t, c->nr, (const uint64_t[6]){
 		(uint64_t)AT_FDCWD, path, (uint64_t)AT_FDCWD, path, c->arg[4] });
-	return r == -ENAMETOOLONG ? why : (int)r;
+	return r == -ENAMETOOLONG || r >= 0 ? why : (int)r;
 }
 
 /* 1: it is for the kernel, as it is. Both names are looked at before either is

@@ -58,7 +58,7 @@ EXPORT void probe_ours(int fd, int64_t answer)
 
 EXPORT bool probe_wanted(long nr)
 {
-	return rk__wanted(nr);
+	return rk__site_wanted(nr);
 }
 
 EXPORT bool probe_check(const void *table, size_t size)
