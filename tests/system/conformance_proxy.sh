@@ -10,4 +10,6 @@ need_root "users, and a native mount to compare with"
 read_only_host
 natively cat
 compare ext4 preload "no kills"
+# The long variant does them all.
+[ "$LONG" = 1 ] || natively cat attrs data linking names opening processes
 compare ext4 preload "kills" --kill-every 20ms
