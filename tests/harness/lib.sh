@@ -28,6 +28,17 @@ export BUILD RUMP LONG OPTIONS SHORT PROXY PATH
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/rump-test.XXXXXX")
 CHILDREN=()
 
+# Servers that stay, on images of this script or by a name that ends in its pid.
+end_servers()
+{
+	"$RUMP" ps 2>/dev/null |
+	awk -v w=":$WORK/" -v n="-$$" 'index($0, w) || $1 ~ n "$" {print $1}' |
+	while read -r name; do
+		timeout -k 5 20 "$RUMP" stop --force "$name" >/dev/null 2>&1 ||
+			family "$name" | awk '{print $2}' | xargs -r kill -9
+	done
+}
+
 clean_up()
 {
 	local status=$? pid target
@@ -46,6 +57,7 @@ clean_up()
 		umount -l "$target" 2>/dev/null ||
 			fusermount3 -uz "$target" 2>/dev/null || true
 	done
+	end_servers
 	rm -rf --one-file-system "$WORK"
 	exit "$status"
 }
